@@ -130,17 +130,13 @@ class TrainConfig:
         None, "AdamW's decay of matrices, per step, times the rate.", Range(0, 100, integer=False)
     )
     # optimization
-    seq_length: int | None = option(
-        None, "Tokens per truncated back-propagation window (T).", SIZE
-    )
+    seq_length: int | None = option(None, "Tokens per truncated back-propagation window (T).", SIZE)
     batch_size: int | None = option(None, "Parallel streams (B).", SIZE)
     learning_rate: float | None = option(
         None, "AdamW's peak rate.", Range(0, 100, integer=False, above=True)
     )
     warmup_steps: int = option(50, "Steps of linear warm-up.", Range(0, COUNT_MAX))
-    grad_clip: float = option(
-        1.0, "Largest gradient norm; 0 = off.", Range(0, 1e9, integer=False)
-    )
+    grad_clip: float = option(1.0, "Largest gradient norm; 0 = off.", Range(0, 1e9, integer=False))
     epochs: int | None = option(None, "Budget: passes over the text.", Range(1, COUNT_MAX))
     max_steps: int | None = option(None, "Budget: optimizer steps.", Range(1, COUNT_MAX))
     max_time: float | None = option(

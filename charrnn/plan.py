@@ -1,0 +1,151 @@
+"""What the user left open: sizes and rates chosen from the corpus, the device and the budget.
+
+The table was found by experiment on 2 CPU cores (tests/bench/LOG.md). Chooses only; builds nothing.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from charrnn.config import DEFAULT_MAX_TIME, TrainConfig
+
+LAYER_BATCH = 32  # streams, at char level
+WINDOW = 64  # tokens per window
+STREAM_WINDOWS = 4  # windows that a stream should at least hold
+TOKENS_PER_SECOND = {"cpu": 4.0e7, "cuda": 2.0e9}  # times hidden size: a rough machine
+EVALUATIONS = 20  # over a run counted in steps
+LOGS = 100
+SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the choice depends on."""
+
+    num_tokens: int  # of the training part
+    vocab_size: int
+    device: str  # "cpu" or "cuda"
+    num_documents: int | None = None  # None: one endless stream
+
+    @property
+    def mean_document(self) -> float:
+        """Tokens in a document, on average."""
+        return self.num_tokens / max(1, self.num_documents or 1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration without gaps, why it is so, and what the user should be told."""
+
+    config: TrainConfig
+    reason: str
+    notes: tuple[str, ...] = ()
+
+
+def make_plan(config: TrainConfig, facts: Facts) -> Plan:
+    """Return `config` with every open size, rate and budget filled in; what is set stays."""
+    if config.epochs is None and config.max_steps is None and config.max_time is None:
+        config = replace(config, max_time=DEFAULT_MAX_TIME)
+    config, notes = choose_shape(choose_network(config, facts), facts)
+    passes = expected_passes(config, facts)
+    config = choose_optimization(config, passes)
+    config = choose_intervals(config, facts)
+    budget = (
+        f"{config.max_time:g} s"
+        if config.max_time
+        else (f"{config.epochs} epochs" if config.epochs else f"{config.max_steps} steps")
+    )
+    reason = (
+        f"{config.num_layers} x {config.hidden_size} {config.cell}, batch {config.batch_size}, "
+        f"window {config.seq_length}, rate {config.learning_rate:g}, dropout {config.dropout:g}: "
+        f"for {facts.num_tokens:,} tokens and {budget} on {facts.device} (about {passes:.3g} passes)"
+    )
+    return Plan(config, reason, notes)
+
+
+def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
+    """Fill in the sizes of the network."""
+    seconds = config.max_time or 60.0
+    if facts.device == "cuda":
+        seconds *= 30
+    sizes = [(25, 192), (100, 256), (150, 384), (1500, 512), (6000, 768), (math.inf, 1024)]
+    hidden = next(size for limit, size in sizes if seconds <= limit)
+    if facts.num_tokens < 50_000:
+        hidden = min(hidden, 256 if facts.num_tokens > 10_000 else 128)
+    if facts.vocab_size > 1000:
+        hidden = min(hidden, 512)
+    hidden = config.hidden_size or hidden
+    tie = config.tie_weights
+    if tie is None:
+        tie = facts.vocab_size > 1000 and config.embedding_size in (None, hidden)
+    embedding = config.embedding_size
+    if embedding is None:
+        embedding = hidden if tie else min(hidden, 128)
+    layers = config.num_layers or 1
+    return replace(
+        config, hidden_size=hidden, embedding_size=embedding, num_layers=layers, tie_weights=tie
+    )
+
+
+def choose_shape(config: TrainConfig, facts: Facts) -> tuple[TrainConfig, tuple[str, ...]]:
+    """Fill in batch and window, and shrink them to what the text can hold."""
+    notes = []
+    window, batch = config.seq_length or WINDOW, config.batch_size or LAYER_BATCH
+    if facts.num_documents:
+        if config.batch_size is None and facts.mean_document < window:
+            batch = round(LAYER_BATCH * WINDOW / facts.mean_document)
+        batch_limit = facts.num_documents
+        window_limit = facts.num_tokens - 1
+    else:
+        if config.batch_size is None:
+            batch = max(1, min(batch, facts.num_tokens // (STREAM_WINDOWS * window)))
+        batch_limit = facts.num_tokens - 1
+        window_limit = batch_limit // min(batch, batch_limit)
+    if batch > batch_limit:
+        batch = batch_limit
+    if batch < (config.batch_size or 0):
+        notes.append(f"batch size {config.batch_size} is more than the text holds: {batch} instead")
+    if window > window_limit:
+        notes.append(f"window {window} is more than the text holds: {window_limit} instead")
+        window = window_limit
+    return replace(config, batch_size=batch, seq_length=window), tuple(notes)
+
+
+def expected_passes(config: TrainConfig, facts: Facts) -> float:
+    """Return about how often the training text will be read."""
+    assert config.hidden_size and config.batch_size and config.seq_length
+    if config.epochs:
+        return config.epochs
+    if config.max_steps:
+        return config.max_steps * config.batch_size * config.seq_length / facts.num_tokens
+    rate = TOKENS_PER_SECOND[facts.device] / config.hidden_size / (config.num_layers or 1)
+    return (config.max_time or DEFAULT_MAX_TIME) * rate / facts.num_tokens
+
+
+def choose_optimization(config: TrainConfig, passes: float) -> TrainConfig:
+    """Fill in the rate and the regularisers, from the size and the number of passes."""
+    hidden = config.hidden_size or 256
+    chosen = {
+        "learning_rate": round(6e-3 * (256 / hidden) ** 0.6, 5),
+        "dropout": 0.0 if passes < 2 else 0.1 if hidden <= 256 else 0.3,
+        "input_dropout": 0.0,
+        "weight_drop": 0.0,
+        "weight_decay": 0.01,
+    }
+    return replace(config, **{k: v for k, v in chosen.items() if getattr(config, k) is None})
+
+
+def choose_intervals(config: TrainConfig, facts: Facts) -> TrainConfig:
+    """Fill in the intervals of a run counted in steps; by the clock they stay open."""
+    if config.max_time:
+        return config
+    assert config.batch_size and config.seq_length
+    steps = config.max_steps
+    if steps is None:
+        per_epoch = facts.num_tokens / (config.batch_size * config.seq_length)
+        steps = max(1, round((config.epochs or 1) * per_epoch))
+    chosen = {
+        "eval_every": -(-steps // EVALUATIONS),
+        "log_every": -(-steps // LOGS),
+        "sample_every": -(-steps // SAMPLES),
+    }
+    return replace(config, **{k: v for k, v in chosen.items() if getattr(config, k) is None})

@@ -1,0 +1,167 @@
+"""A training session: windows -> updates, as a generator of reports.
+
+Truncated back-propagation through time (Williams & Peng 1990) with the state carried from window
+to window, AdamW (Loshchilov & Hutter 2019), linear warm-up and cosine decay, and the gradient
+clipped by its global norm (Pascanu et al. 2013). Prints nothing, saves nothing.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from charrnn.batches import IGNORED, Batches, Window
+from charrnn.cells import State
+from charrnn.config import TrainConfig
+from charrnn.model import LanguageModel, detach
+
+BETAS = (0.9, 0.99)
+FINAL_RATE = 0.02  # of the peak, at the end of the cosine
+RATE_CUT = 0.5  # what each divergence leaves of the rate
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One optimizer step."""
+
+    step: int  # 1 after the first
+    epoch: float
+    tokens: int  # targets so far
+    elapsed_seconds: float
+    loss: float  # nats per token of this window, before the update
+    learning_rate: float
+    grad_norm: float  # before clipping
+    tokens_per_second: float
+    progress: float  # share of the budget, 0 to 1
+
+
+@dataclass
+class Session:
+    """All that changes while a network is trained; a checkpoint holds every part of it."""
+
+    model: LanguageModel
+    optimizer: torch.optim.AdamW
+    scaler: torch.amp.GradScaler
+    batches: Batches
+    config: TrainConfig  # without gaps
+    generator: torch.Generator  # of dropout
+    state: State | None = None
+    step: int = 0
+    tokens: int = 0
+    elapsed_seconds: float = 0.0  # of all sittings, to the last step's end
+    rate_scale: float = 1.0  # halved by each divergence
+    num_divergences: int = 0
+    clock_offset: float | None = field(default=None)  # time.monotonic() at zero elapsed seconds
+
+    def now(self) -> float:
+        """Return the seconds since the first step, pauses between sittings left out."""
+        if self.clock_offset is None:
+            self.clock_offset = time.monotonic() - self.elapsed_seconds
+        return time.monotonic() - self.clock_offset
+
+    def progress(self) -> float:
+        """Return the share of the budget that is used, 0 to 1."""
+        config = self.config
+        if config.max_steps:
+            return min(1.0, self.step / config.max_steps)
+        if config.epochs:
+            return min(1.0, self.batches.epoch / config.epochs)
+        return min(1.0, self.now() / (config.max_time or math.inf))
+
+    def learning_rate(self) -> float:
+        """Return the rate of the next step: linear warm-up, then a cosine over the budget."""
+        peak = self.rate_scale * (self.config.learning_rate or 0.0)
+        warm = min(1.0, (self.step + 1) / (self.config.warmup_steps + 1))
+        cosine = 0.5 * (1 + math.cos(math.pi * self.progress()))
+        return peak * warm * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
+
+
+class NotFiniteError(Exception):
+    """The loss or the gradient of a step is not finite; nothing was updated."""
+
+
+def make_optimizer(model: LanguageModel, config: TrainConfig) -> torch.optim.AdamW:
+    """Return AdamW, fused, that decays matrices only."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay or 0.0},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate or 0.0, betas=BETAS, fused=True)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return the context in which matrix products run in `precision` (fp32, bf16 or fp16)."""
+    if precision not in DTYPES:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=DTYPES[precision])
+
+
+def train_steps(session: Session) -> Iterator[StepReport]:
+    """Train until the budget is used; yield a report after each step.
+
+    Changes `session` in place. Raises NotFiniteError before an update that would spoil the weights.
+    """
+    session.model.train()
+    while session.progress() < 1:
+        before, rate = session.now(), session.learning_rate()
+        window = session.batches.next_window()
+        loss, norm = update(session, window, rate)
+        session.step += 1
+        session.tokens += window.num_targets
+        session.elapsed_seconds = session.now()
+        yield StepReport(
+            step=session.step,
+            epoch=session.batches.epoch,
+            tokens=session.tokens,
+            elapsed_seconds=session.elapsed_seconds,
+            loss=loss,
+            learning_rate=rate,
+            grad_norm=norm,
+            tokens_per_second=window.num_targets / max(1e-9, session.elapsed_seconds - before),
+            progress=session.progress(),
+        )
+
+
+def update(session: Session, window: Window, rate: float) -> tuple[float, float]:
+    """Make one optimizer step at `rate`; return the loss and the gradient's norm before clipping."""
+    for group in session.optimizer.param_groups:
+        group["lr"] = rate
+    loss = forward(session, window)
+    session.optimizer.zero_grad()
+    session.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    session.scaler.unscale_(session.optimizer)
+    limit = session.config.grad_clip or math.inf
+    norm = torch.nn.utils.clip_grad_norm_(session.model.parameters(), limit)
+    values = float(loss.detach()), float(norm)
+    if not math.isfinite(values[0]) or not (
+        math.isfinite(values[1]) or session.scaler.is_enabled()
+    ):
+        raise NotFiniteError(f"loss {values[0]:g}, gradient norm {values[1]:g}")
+    session.scaler.step(session.optimizer)
+    session.scaler.update()
+    return values
+
+
+def forward(session: Session, window: Window) -> Tensor:
+    """Return the mean loss of `window`, in nats per token, and carry the state on."""
+    model, device = session.model, session.model.output.bias.device
+    inputs = torch.from_numpy(window.inputs).to(device, non_blocking=True)
+    targets = torch.from_numpy(window.targets).to(device, non_blocking=True)
+    state = session.state
+    if state is None:
+        state = model.recurrent.zero_state(inputs.shape[1])
+    elif window.keep is not None:
+        kept = torch.from_numpy(window.keep).to(device)
+        state = tuple(torch.where(kept[:, None], part, 0.0) for part in state)
+    with autocast(device, session.config.precision):
+        logits, state = model(inputs, state)
+    session.state = tuple(part.float() for part in detach(state))
+    return cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
