@@ -5,6 +5,7 @@ The table was found by experiment on 2 CPU cores (tests/bench/LOG.md). Chooses o
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from charrnn.config import DEFAULT_MAX_TIME, TrainConfig
 
@@ -49,17 +50,20 @@ def make_plan(config: TrainConfig, facts: Facts) -> Plan:
     passes = expected_passes(config, facts)
     config = choose_optimization(config, passes)
     config = choose_intervals(config, facts)
-    budget = (
-        f"{config.max_time:g} s"
-        if config.max_time
-        else (f"{config.epochs} epochs" if config.epochs else f"{config.max_steps} steps")
-    )
-    reason = (
+    return Plan(config, explain(config, facts, passes), notes)
+
+
+def explain(config: TrainConfig, facts: Facts, passes: float) -> str:
+    """Return the choice and its reason in one line."""
+    budget = f"{config.max_time} s"
+    if not config.max_time:
+        budget = f"{config.epochs} epochs" if config.epochs else f"{config.max_steps} steps"
+    return (
         f"{config.num_layers} x {config.hidden_size} {config.cell}, batch {config.batch_size}, "
         f"window {config.seq_length}, rate {config.learning_rate:g}, dropout {config.dropout:g}: "
-        f"for {facts.num_tokens:,} tokens and {budget} on {facts.device} (about {passes:.3g} passes)"
+        f"for {facts.num_tokens:,} tokens and {budget} on {facts.device} (about {passes:.3g} "
+        f"{'pass' if passes == 1 else 'passes'})"
     )
-    return Plan(config, reason, notes)
 
 
 def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
@@ -112,13 +116,23 @@ def choose_shape(config: TrainConfig, facts: Facts) -> tuple[TrainConfig, tuple[
 
 def expected_passes(config: TrainConfig, facts: Facts) -> float:
     """Return about how often the training text will be read."""
-    assert config.hidden_size and config.batch_size and config.seq_length
     if config.epochs:
         return config.epochs
     if config.max_steps:
-        return config.max_steps * config.batch_size * config.seq_length / facts.num_tokens
-    rate = TOKENS_PER_SECOND[facts.device] / config.hidden_size / (config.num_layers or 1)
+        return config.max_steps * window_tokens(config) / facts.num_tokens
+    units = (config.hidden_size or 1) * (config.num_layers or 1)
+    rate = TOKENS_PER_SECOND[facts.device] / units
     return (config.max_time or DEFAULT_MAX_TIME) * rate / facts.num_tokens
+
+
+def window_tokens(config: TrainConfig) -> int:
+    """Return how many targets one optimizer step has."""
+    return (config.batch_size or 1) * (config.seq_length or 1)
+
+
+def fill(config: TrainConfig, chosen: dict[str, Any]) -> TrainConfig:
+    """Return `config` with those of the `chosen` options that are still open."""
+    return replace(config, **{k: v for k, v in chosen.items() if getattr(config, k) is None})
 
 
 def choose_optimization(config: TrainConfig, passes: float) -> TrainConfig:
@@ -131,21 +145,20 @@ def choose_optimization(config: TrainConfig, passes: float) -> TrainConfig:
         "weight_drop": 0.0,
         "weight_decay": 0.01,
     }
-    return replace(config, **{k: v for k, v in chosen.items() if getattr(config, k) is None})
+    return fill(config, chosen)
 
 
 def choose_intervals(config: TrainConfig, facts: Facts) -> TrainConfig:
     """Fill in the intervals of a run counted in steps; by the clock they stay open."""
     if config.max_time:
         return config
-    assert config.batch_size and config.seq_length
     steps = config.max_steps
     if steps is None:
-        per_epoch = facts.num_tokens / (config.batch_size * config.seq_length)
+        per_epoch = facts.num_tokens / window_tokens(config)
         steps = max(1, round((config.epochs or 1) * per_epoch))
     chosen = {
         "eval_every": -(-steps // EVALUATIONS),
         "log_every": -(-steps // LOGS),
         "sample_every": -(-steps // SAMPLES),
     }
-    return replace(config, **{k: v for k, v in chosen.items() if getattr(config, k) is None})
+    return fill(config, chosen)

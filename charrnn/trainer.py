@@ -131,7 +131,7 @@ def train_steps(session: Session) -> Iterator[StepReport]:
 
 
 def update(session: Session, window: Window, rate: float) -> tuple[float, float]:
-    """Make one optimizer step at `rate`; return the loss and the gradient's norm before clipping."""
+    """Make one optimizer step at `rate`; return the loss and the unclipped gradient norm."""
     for group in session.optimizer.param_groups:
         group["lr"] = rate
     loss = forward(session, window)
