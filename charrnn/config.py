@@ -201,3 +201,4 @@ class SampleConfig:
 
 
 REPETITION_WINDOW = 64  # tokens the repetition penalty looks back
+TRAINING_SAMPLE = SampleConfig(temperature=0.8, length=240)  # drawn while training

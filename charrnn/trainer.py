@@ -19,6 +19,8 @@ from charrnn.batches import IGNORED, Batches, Window
 from charrnn.cells import State
 from charrnn.config import TrainConfig
 from charrnn.model import LanguageModel, detach
+from charrnn.reports import StepReport
+from charrnn.tensors import Tensors
 
 BETAS = (0.9, 0.99)
 FINAL_RATE = 0.02  # of the peak, at the end of the cosine
@@ -26,19 +28,15 @@ RATE_CUT = 0.5  # what each divergence leaves of the rate
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-@dataclass(frozen=True)
-class StepReport:
-    """One optimizer step."""
+@dataclass
+class Best:
+    """The best evaluation so far."""
 
-    step: int  # 1 after the first
-    epoch: float
-    tokens: int  # targets so far
-    elapsed_seconds: float
-    loss: float  # nats per token of this window, before the update
-    learning_rate: float
-    grad_norm: float  # before clipping
-    tokens_per_second: float
-    progress: float  # share of the budget, 0 to 1
+    loss: float = math.inf
+    bits_per_char: float = math.nan
+    step: int = 0
+    misses: int = 0  # evaluations since then
+    weights: Tensors | None = None  # as evaluated
 
 
 @dataclass
@@ -57,6 +55,9 @@ class Session:
     elapsed_seconds: float = 0.0  # of all sittings, to the last step's end
     rate_scale: float = 1.0  # halved by each divergence
     num_divergences: int = 0
+    loss_sum: float = 0.0  # since the last log
+    loss_count: int = 0
+    best: Best = field(default_factory=Best)
     clock_offset: float | None = field(default=None)  # time.monotonic() at zero elapsed seconds
 
     def now(self) -> float:
@@ -117,6 +118,8 @@ def train_steps(session: Session) -> Iterator[StepReport]:
         session.step += 1
         session.tokens += window.num_targets
         session.elapsed_seconds = session.now()
+        session.loss_sum += loss
+        session.loss_count += 1
         yield StepReport(
             step=session.step,
             epoch=session.batches.epoch,

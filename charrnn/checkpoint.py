@@ -1,0 +1,118 @@
+"""A training session as named tensors and a few numbers, and back: nothing of it is lost.
+
+Names: `model.*`, `optimizer.exp_avg.*`, `optimizer.exp_avg_sq.*`, `optimizer.step.*`, `state.*`,
+`random.dropout`, `cursor.*`, and `best.*` where the best weights are not the present ones. The
+numbers travel as JSON in the metadata. Reads and writes no files: store.py and modeldir.py do.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from charrnn import strictjson
+from charrnn.errors import ModelError
+from charrnn.tensors import Tensors
+from charrnn.trainer import Best, Session
+
+COUNTERS = (
+    "step",
+    "tokens",
+    "elapsed_seconds",
+    "rate_scale",
+    "num_divergences",
+    "loss_sum",
+    "loss_count",
+)
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+def capture(session: Session, **flags: bool) -> tuple[Tensors, dict[str, str]]:
+    """Return the tensors and the metadata that `restore` needs; `flags` go into the metadata."""
+    tensors: Tensors = {f"model.{k}": v for k, v in session.model.to_weights().items()}
+    for name, parameter in session.model.named_parameters():
+        for moment, value in session.optimizer.state[parameter].items():
+            tensors[f"optimizer.{moment}.{name}"] = value.detach().cpu().numpy().copy()
+    for index, part in enumerate(session.state or ()):
+        tensors[f"state.{index}"] = part.detach().float().cpu().numpy().copy()
+    tensors["random.dropout"] = session.generator.get_state().numpy().copy()
+    tensors |= {f"cursor.{k}": v for k, v in session.batches.cursor().items()}
+    best = session.best
+    if best.weights is not None and best.step != session.step:
+        tensors |= {f"best.{k}": v for k, v in best.weights.items()}
+    numbers: dict[str, Any] = {name: getattr(session, name) for name in COUNTERS}
+    numbers["best_loss"] = best.loss if math.isfinite(best.loss) else None
+    numbers["best_bits_per_char"] = best.bits_per_char if math.isfinite(best.loss) else None
+    numbers |= {"best_step": best.step, "best_misses": best.misses}
+    numbers["scaler"] = session.scaler.state_dict()
+    numbers["flags"] = flags
+    return tensors, {"session": strictjson.dumps(numbers, indent=None).decode("ascii")}
+
+
+def read_numbers(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Return the numbers in a checkpoint's `metadata`; raise ModelError where they are not."""
+    try:
+        numbers = strictjson.loads(metadata["session"].encode(), name)
+    except KeyError:
+        raise ModelError(f"{name} is not a checkpoint: its metadata has no session") from None
+    wanted = {*COUNTERS, "best_loss", "best_bits_per_char", "best_step", "best_misses"}
+    if not isinstance(numbers, dict) or not wanted <= set(numbers):
+        raise ModelError(f"{name} is not a checkpoint: its session is incomplete")
+    return numbers
+
+
+@torch.no_grad()
+def restore(
+    session: Session, tensors: Tensors, metadata: Mapping[str, str], name: str
+) -> dict[str, bool]:
+    """Put `session` where the checkpoint was captured; return the flags it was captured with.
+
+    Raises ModelError, naming the file `name`, where a part is missing.
+    """
+    numbers = read_numbers(metadata, name)
+    try:
+        session.model.load_weights(strip(tensors, "model."))
+        for key, parameter in session.model.named_parameters():
+            session.optimizer.state[parameter] = {
+                moment: moment_tensor(tensors[f"optimizer.{moment}.{key}"], moment, parameter)
+                for moment in MOMENTS
+                if f"optimizer.{moment}.{key}" in tensors
+            }
+        session.generator.set_state(torch.from_numpy(tensors["random.dropout"].copy()))
+        session.batches.restore(strip(tensors, "cursor."))
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ModelError(f"{name} is not a checkpoint of this run: {error}") from error
+    device = session.model.output.bias.device
+    parts = strip(tensors, "state.")
+    state = [torch.from_numpy(parts[str(i)].copy()).to(device) for i in range(len(parts))]
+    session.state = tuple(state) or None
+    for counter in COUNTERS:
+        setattr(session, counter, numbers[counter])
+    session.clock_offset = None
+    session.scaler.load_state_dict(numbers["scaler"])
+    session.best = restore_best(numbers, tensors)
+    return dict(numbers["flags"])
+
+
+def moment_tensor(value: np.ndarray, moment: str, parameter: torch.Tensor) -> torch.Tensor:  # type: ignore[type-arg]
+    """Return one of AdamW's tensors on the parameter's device, as the fused kernel wants it."""
+    if moment != "step" and value.shape != tuple(parameter.shape):
+        raise ValueError(f"{moment} is {value.shape}, the parameter {tuple(parameter.shape)}")
+    return torch.from_numpy(value.copy()).to(parameter.device)
+
+
+def restore_best(numbers: Mapping[str, Any], tensors: Tensors) -> Best:
+    """Return the best evaluation that the checkpoint knows."""
+    loss = numbers["best_loss"]
+    if loss is None:
+        return Best(misses=numbers["best_misses"])
+    weights = strip(tensors, "best.") or strip(tensors, "model.")
+    bits = numbers["best_bits_per_char"]
+    return Best(loss, bits, numbers["best_step"], numbers["best_misses"], weights)
+
+
+def strip(tensors: Tensors, prefix: str) -> Tensors:
+    """Return the tensors whose names start with `prefix`, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

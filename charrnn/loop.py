@@ -1,0 +1,237 @@
+"""A prepared run -> reports: when to log, evaluate, sample and save, and how a run ends."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from charrnn.checkpoint import restore
+from charrnn.config import TRAINING_SAMPLE
+from charrnn.errors import DivergedError
+from charrnn.evaluate import BURN_IN, QUICK_BURN_IN, StoppedError, evaluate
+from charrnn.modeldir import read_newest_checkpoint
+from charrnn.recorder import Recorder
+from charrnn.reports import (
+    Ending,
+    EndReport,
+    EvalReport,
+    LogReport,
+    NoteReport,
+    Report,
+    SampleReport,
+    SaveReport,
+    StepReport,
+)
+from charrnn.sampler import sample_text
+from charrnn.schedule import Schedule
+from charrnn.session import Setup, start_session
+from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session, train_steps
+
+MAX_DIVERGENCES = 3
+
+
+class RunLoop:
+    """Drives one session to the end of its budget, and records what happens."""
+
+    def __init__(
+        self, setup: Setup, recorder: Recorder, session: Session, stop: Callable[[], bool]
+    ) -> None:
+        self.setup, self.recorder, self.session, self.stop = setup, recorder, session, stop
+        self.schedule = Schedule(session.config)
+        self.schedule.start(session.elapsed_seconds)
+        self.last_logged = (session.tokens, session.elapsed_seconds)
+        self.saved_step = session.step  # of the newest checkpoint
+        self.has_model = session.step > 0  # whether the directory can be sampled from
+
+    def run(self, events_done: bool) -> Iterator[Report]:
+        """Train on; `events_done` is False where the last sitting was stopped amid a step's events.
+
+        Ends with an EndReport. Raises DivergedError when the loss stopped being finite too often.
+        """
+        if not events_done:
+            yield from self._events(None)
+        while not self.stop():
+            try:
+                for report in train_steps(self.session):
+                    yield report
+                    yield from self._events(report)
+                    if self.stop() or self._out_of_patience():
+                        break
+                break
+            except NotFiniteError as error:
+                yield self._go_back(error)
+        if self.stop():
+            if self.saved_step != self.session.step:
+                yield self._save(events_done=True)
+            yield self._end("signal")
+            return
+        yield from self._finish()
+
+    def _events(self, report: StepReport | None) -> Iterator[Report]:
+        """Do what is due after a step: log, evaluate, sample, save, in this order."""
+        if not self.has_model:
+            self.recorder.first_save(self.session.model.to_weights())
+            self.has_model = True
+        if report is not None and self._is_due("log"):
+            yield self._log(report)
+        if self.session.progress() >= 1:
+            return
+        events_done = False
+        try:
+            if self._is_due("eval"):
+                yield self._evaluate(QUICK_BURN_IN)
+            if self._is_due("sample"):
+                yield self._sample()
+            events_done = True
+        except StoppedError:
+            pass
+        if self.stop() or self._is_due("save"):
+            yield self._save(events_done)
+
+    def _is_due(self, kind: str) -> bool:
+        return self.schedule.is_due(kind, self.session.step, self.session.now())
+
+    def _save(self, events_done: bool, finished: bool = False) -> SaveReport:
+        flags = {"events_done": events_done, "finished": finished}
+        report = self.recorder.save_checkpoint(self.session, flags)
+        self.saved_step = self.session.step
+        self.schedule.done("save", self.session.now())
+        return report
+
+    def _log(self, report: StepReport) -> LogReport:
+        session = self.session
+        tokens, then = self.last_logged
+        seconds = max(1e-9, report.elapsed_seconds - then)
+        log = LogReport(
+            step=report.step,
+            epoch=report.epoch,
+            tokens=report.tokens,
+            elapsed_seconds=report.elapsed_seconds,
+            loss=session.loss_sum / max(1, session.loss_count),
+            learning_rate=report.learning_rate,
+            grad_norm=report.grad_norm,
+            tokens_per_second=(report.tokens - tokens) / seconds,
+        )
+        session.loss_sum, session.loss_count = 0.0, 0
+        self.last_logged = (report.tokens, report.elapsed_seconds)
+        self.schedule.done("log", report.elapsed_seconds)
+        self.recorder.append(log)
+        return log
+
+    def _evaluate(self, burn_in: int) -> EvalReport:
+        """Evaluate the present weights, keep them where they are the best, and record it."""
+        session, began = self.session, self.session.now()
+        report = self.measure(burn_in)
+        best = report.valid_loss is None or report.valid_loss < session.best.loss
+        report = replace(report, best=best)
+        if best:
+            weights = session.model.to_weights()
+            loss = math.inf if report.valid_loss is None else report.valid_loss
+            bits = report.valid_bits_per_char
+            session.best = Best(loss, math.nan if bits is None else bits, session.step, 0, weights)
+            self.recorder.save_model(weights, report)
+        else:
+            session.best.misses += 1
+        report = replace(report, best_step=session.best.step)
+        self.schedule.done("eval", session.now(), session.now() - began)
+        self.recorder.append(report)
+        return report
+
+    def measure(self, burn_in: int) -> EvalReport:
+        """Return the held-out loss of the present weights; StoppedError where asked to stop."""
+        session, dataset = self.session, self.setup.dataset
+        loss = bits = None
+        if len(dataset.valid) > 1:
+            result = evaluate(
+                session.model,
+                dataset.valid,
+                (dataset.tokenizer.token_chars(), dataset.tokenizer.token_bytes()),
+                self.setup.bos_id,
+                burn_in=burn_in,
+                stop=self.stop,
+            )
+            loss = result.loss
+            bits = result.bits_per_char if result.num_chars else None
+        return EvalReport(
+            session.step, session.batches.epoch, session.now(), loss, bits, best=False
+        )
+
+    def _sample(self) -> SampleReport:
+        session = self.session
+        stored = self.recorder.stored(session.model.to_weights())
+        text = sample_text(stored, TRAINING_SAMPLE, seed=(session.config.seed, session.step))
+        report = SampleReport(session.step, text)
+        self.schedule.done("sample", session.now())
+        self.recorder.append(report)
+        return report
+
+    def _out_of_patience(self) -> bool:
+        patience = self.session.config.patience
+        return patience is not None and self.session.best.misses >= patience
+
+    def _go_back(self, error: NotFiniteError) -> NoteReport:
+        """Return to the last checkpoint, or to step 0, with half the rate."""
+        session = self.session
+        count, scale = session.num_divergences + 1, session.rate_scale * RATE_CUT
+        failed_at = session.step + 1
+        if count > MAX_DIVERGENCES:
+            raise DivergedError(
+                f"training diverged {count} times, last at step {failed_at} ({error}): "
+                "needs a lower --learning-rate or --grad-clip"
+            )
+        start_session(session, self.setup)
+        found = read_newest_checkpoint(self.recorder.directory) if self.has_model else None
+        if found is not None:
+            restore(session, found.tensors, found.metadata, str(found.path))
+        session.num_divergences, session.rate_scale = count, scale
+        self.recorder.resume_at(session.step)
+        return NoteReport(
+            f"step {failed_at} is not finite ({error}): back to step {session.step}, "
+            f"learning rate x {scale:g}"
+        )
+
+    def _finish(self) -> Iterator[Report]:
+        """Evaluate the last and then the best weights, and write the finished run."""
+        session = self.session
+        why: Ending = "patience" if session.progress() < 1 else "budget"
+        try:
+            if session.best.step != session.step or session.best.weights is None:
+                yield self._evaluate(QUICK_BURN_IN)
+            yield self._sample()
+            yield self._final_evaluation()
+        except StoppedError:
+            yield self._save(events_done=True)
+            yield self._end("signal")
+            return
+        yield self._save(events_done=True, finished=True)
+        yield self._end(why)
+
+    def _final_evaluation(self) -> EvalReport:
+        """Measure the best weights with the full burn-in: the run's result."""
+        session = self.session
+        present = session.model.to_weights()
+        best = session.best.weights or present
+        session.model.load_weights(best)
+        try:
+            report = self.measure(BURN_IN)
+        finally:
+            session.model.load_weights(present)
+        report = replace(report, best_step=session.best.step, best=True, final=True)
+        if report.valid_loss is not None:
+            session.best.loss = report.valid_loss
+            session.best.bits_per_char = report.valid_bits_per_char or math.nan
+        self.recorder.save_model(best, report)
+        self.recorder.append(report)
+        return report
+
+    def _end(self, why: Ending) -> EndReport:
+        session, best = self.session, self.session.best
+        known = math.isfinite(best.loss)
+        return EndReport(
+            step=session.step,
+            directory=self.recorder.directory,
+            elapsed_seconds=session.elapsed_seconds,
+            best_loss=best.loss if known else None,
+            best_bits_per_char=best.bits_per_char if known else None,
+            best_step=best.step,
+            stopped=why,
+        )

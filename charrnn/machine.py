@@ -1,0 +1,60 @@
+"""What this machine offers to a run: devices, number formats and threads."""
+
+import os
+from dataclasses import replace
+
+import torch
+
+from charrnn.config import TrainConfig
+from charrnn.errors import ConfigError, DeviceError
+
+
+def num_usable_cores() -> int:
+    """Return how many cores this process may use, whatever else is running on them."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+def choose_device(wanted: str) -> str:
+    """Return "cpu" or "cuda:N" for the option --device; raise DeviceError where it is not there."""
+    if wanted == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    kind, _, index = wanted.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()) or wanted.endswith(":"):
+        raise ConfigError(f"device is {wanted!r}: needs auto, cpu, cuda or cuda:N")
+    if kind == "cpu":
+        return "cpu"
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(index or 0) >= found:
+        raise DeviceError(f"device {wanted} is not there: this machine has {found} CUDA devices")
+    return f"cuda:{int(index or 0)}"
+
+
+def choose_precision(wanted: str, device: str) -> str:
+    """Return "fp32", "bf16" or "fp16" for the option --precision."""
+    if wanted == "fp16" and device == "cpu":
+        raise ConfigError("precision fp16 needs a CUDA device: on a CPU use bf16 or fp32")
+    if wanted != "auto":
+        return wanted
+    if device == "cpu":
+        return "bf16" if cpu_multiplies_bf16() else "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+
+
+def cpu_multiplies_bf16() -> bool:
+    """Return whether this CPU multiplies bfloat16 in hardware (AMX, or AVX-512 with BF16)."""
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(bool(getattr(torch.cpu, probe, bool)()) for probe in probes)
+
+
+def settle_machine(config: TrainConfig) -> TrainConfig:
+    """Return `config` with device, precision and threads chosen, and set torch up for them."""
+    device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
+    threads = config.threads or num_usable_cores()
+    torch.set_num_threads(threads)
+    if config.deterministic:
+        torch.use_deterministic_algorithms(True)
+    return replace(config, device=device, precision=precision, threads=threads)  # type: ignore[arg-type]

@@ -1,0 +1,129 @@
+"""A training run from request to finished model: what the command line and Python both call.
+
+Torch is imported only after the directory is locked and the text is read.
+"""
+
+import platform
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from charrnn import __version__
+from charrnn.prepare import Prepared, prepare, train_record
+from charrnn.reports import EndReport, Report, StartReport
+from charrnn.request import RunRequest
+
+if TYPE_CHECKING:
+    from charrnn.session import Setup
+    from charrnn.trainer import Session
+
+
+def run_training(request: RunRequest, stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
+    """Train as `request` says; yield what happens, a StartReport first and an EndReport last.
+
+    As soon as `stop()` is true the step is finished and saved, and the run ends. The directory is
+    locked from the first report to the last. Raises CharRNNError.
+    """
+    prepared = prepare(request)
+    started = False
+    try:
+        for report in train_prepared(prepared, stop):
+            started = True
+            yield report
+    finally:
+        if started:
+            prepared.lock.release()
+        else:
+            prepared.lock.discard()
+
+
+def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Report]:
+    """Yield the reports of a run whose directory is locked."""
+    from charrnn.checkpoint import restore
+    from charrnn.loop import RunLoop
+    from charrnn.model import num_parameters
+    from charrnn.modeldir import read_newest_checkpoint
+    from charrnn.recorder import Recorder
+    from charrnn.session import build_session, make_setup
+
+    setup = make_setup(prepared.config, prepared.dataset, prepared.initial)
+    session = build_session(setup)
+    facts = run_facts(setup, num_parameters(session.model))
+    record = train_record(prepared, setup.config, facts)
+    recorder = Recorder(prepared.directory, setup.model, setup.dataset.tokenizer, record)
+    notes = [*prepared.notes, *setup.notes]
+    found = read_newest_checkpoint(prepared.directory) if prepared.record is not None else None
+    flags: dict[str, bool] = {"events_done": True}
+    if found is not None:
+        notes += found.warnings
+        flags = restore(session, found.tensors, found.metadata, str(found.path))
+        if flags.get("finished") and session.progress() >= 1:
+            yield finished_report(prepared, session)
+            return
+    yield start_report(prepared, setup, session, notes, found is not None)
+    if found is not None:
+        recorder.resume_at(session.step)
+        recorder.save_record()
+    else:
+        recorder.replace_run()
+    try:
+        yield from RunLoop(setup, recorder, session, stop).run(flags.get("events_done", True))
+    finally:
+        recorder.close()
+
+
+def start_report(
+    prepared: Prepared, setup: "Setup", session: "Session", notes: list[str], resumed: bool
+) -> StartReport:
+    """Return the first report of a run."""
+    from charrnn.model import num_parameters
+
+    return StartReport(
+        directory=prepared.directory,
+        model=setup.model,
+        config=setup.config,
+        reason=setup.reason,
+        num_parameters=num_parameters(session.model),
+        num_train_tokens=len(setup.dataset.train),
+        num_valid_tokens=len(setup.dataset.valid),
+        device=setup.config.device,
+        resumed_from=session.step if resumed else None,
+        notes=tuple(notes),
+    )
+
+
+def finished_report(prepared: Prepared, session: "Session") -> EndReport:
+    """Return the report of a run that was finished before: nothing is written."""
+    best = session.best
+    known = best.weights is not None
+    return EndReport(
+        step=session.step,
+        directory=prepared.directory,
+        elapsed_seconds=session.elapsed_seconds,
+        best_loss=best.loss if known else None,
+        best_bits_per_char=best.bits_per_char if known else None,
+        best_step=best.step,
+        stopped="budget",
+    )
+
+
+def run_facts(setup: "Setup", num_parameters: int) -> dict[str, Any]:
+    """Return what train.json says beside the options: sizes, versions, the reason."""
+    import torch
+
+    return {
+        "num_parameters": num_parameters,
+        "num_train_tokens": len(setup.dataset.train),
+        "num_valid_tokens": len(setup.dataset.valid),
+        "num_valid_unknown": setup.dataset.valid_unknown,
+        "vocab_size": setup.model.vocab_size,
+        "reason": setup.reason,
+        "versions": {
+            "charrnn": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "machine": platform.machine(),
+        },
+    }

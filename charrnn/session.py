@@ -1,0 +1,133 @@
+"""A prepared run -> a session at step 0: the network, its optimizer and its windows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charrnn.batches import Batches, DocumentBatches, StreamBatches
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.encoding import Dataset
+from charrnn.machine import settle_machine
+from charrnn.model import Dropouts, LanguageModel
+from charrnn.modeldir import StoredModel
+from charrnn.plan import Facts, make_plan
+from charrnn.tensors import Tensors
+from charrnn.tokenizer import Tokenizer
+from charrnn.trainer import Best, Session, make_optimizer
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What does not change while a network is trained."""
+
+    model: ModelConfig
+    config: TrainConfig  # without gaps
+    dataset: Dataset
+    reason: str
+    notes: tuple[str, ...]
+    initial: StoredModel | None
+
+    @property
+    def bos_id(self) -> int | None:
+        """The id that starts a document; None where the text is one endless stream."""
+        return None if self.config.document == "stream" else self.dataset.tokenizer.bos_id
+
+
+def make_setup(config: TrainConfig, dataset: Dataset, initial: StoredModel | None) -> Setup:
+    """Choose all that the options leave open; sets torch's threads."""
+    config = settle_machine(config)
+    bos_id = dataset.tokenizer.bos_id
+    documents = None
+    if config.document != "stream":
+        documents = int(np.count_nonzero(dataset.train == bos_id))
+    vocab_size = len(dataset.tokenizer)
+    facts = Facts(len(dataset.train), vocab_size, config.device.partition(":")[0], documents)
+    plan = make_plan(config, facts)
+    config = plan.config
+    model = ModelConfig(
+        vocab_size=vocab_size,
+        cell_type=config.cell,
+        nonlinearity=config.nonlinearity,
+        embedding_size=value(config.embedding_size),
+        hidden_size=value(config.hidden_size),
+        num_layers=value(config.num_layers),
+        tie_weights=bool(config.tie_weights),
+    )
+    return Setup(model, config, dataset, plan.reason, plan.notes, initial)
+
+
+def value(number: int | None) -> int:
+    """Return a number that a plan has filled in."""
+    assert number is not None
+    return number
+
+
+def build_session(setup: Setup) -> Session:
+    """Return a new session at step 0, on the device of its configuration."""
+    config, device = setup.config, torch.device(setup.config.device)
+    dropouts = Dropouts(
+        config.input_dropout or 0.0, config.dropout or 0.0, config.weight_drop or 0.0
+    )
+    model = LanguageModel(setup.model, dropouts).to(device)
+    fp16 = config.precision == "fp16"
+    session = Session(
+        model=model,
+        optimizer=make_optimizer(model, config),
+        scaler=torch.amp.GradScaler(device.type, enabled=fp16),
+        batches=make_batches(setup),
+        config=config,
+        generator=torch.Generator(device),
+    )
+    start_session(session, setup)
+    return session
+
+
+def start_session(session: Session, setup: Setup) -> None:
+    """Put `session` at step 0: fresh weights, zero moments, the first window."""
+    session.model.reset(setup.config.seed)
+    if setup.initial is not None:
+        weights = session.model.to_weights()
+        adopt_weights(weights, setup.initial, setup.dataset.tokenizer)
+        session.model.load_weights(weights)
+    session.optimizer = make_optimizer(session.model, setup.config)
+    session.batches = make_batches(setup)
+    session.generator.manual_seed(setup.config.seed + 1)
+    session.model.generator = session.generator
+    session.state, session.best = None, Best()
+    session.step = session.tokens = session.loss_count = 0
+    session.loss_sum = 0.0
+
+
+def make_batches(setup: Setup) -> Batches:
+    """Return the windows of the training part, from the first on."""
+    config, ids = setup.config, setup.dataset.train
+    batch_size, seq_length = value(config.batch_size), value(config.seq_length)
+    if setup.bos_id is None:
+        return StreamBatches(ids, batch_size, seq_length, config.seed)
+    return DocumentBatches(ids, setup.bos_id, batch_size, seq_length, config.seed)
+
+
+def adopt_weights(weights: Tensors, initial: StoredModel, tokenizer: Tokenizer) -> None:
+    """Copy an earlier model's weights into `weights`; rows of symbols go by the symbol.
+
+    Symbols that only `tokenizer` knows keep their fresh rows.
+    """
+    new, old = shared_rows(initial.tokenizer, tokenizer)
+    for name, fresh in weights.items():
+        before = initial.weights[name]
+        if name in ("embedding.weight", "output.weight", "output.bias"):
+            fresh[new] = before[old]
+        elif name == "recurrent.weight_ih_l0" and initial.config.embedding_size == 0:
+            fresh[:, new] = before[:, old]
+        else:
+            fresh[...] = before
+
+
+def shared_rows(old: Tokenizer, new: Tokenizer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ids of the symbols that both know: in `new`, and in `old`."""
+    places = {symbol: index for index, symbol in enumerate(old.vocabulary)}
+    pairs = [(i, places[s]) for i, s in enumerate(new.vocabulary) if s in places]
+    both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
