@@ -1,0 +1,154 @@
+"""A file is there whole, as it was or as it shall be, wherever a crash falls.
+
+A new content goes to a temporary file beside the old one, is fsynced, renamed over it, and the
+directory is fsynced (Pillai et al. 2014, All file systems are not created equal). A failed fsync is
+never tried again on the same file: the kernel has forgotten the lost pages by then.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from charrnn.errors import StoreError
+
+Block = bytes | bytearray | memoryview
+TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL)
+_NAME_BYTES = 200  # of a temporary file's name, so that with its suffix it stays under 255
+
+
+def write_file(path: Path, data: Block | Iterable[Block], *, mode: int = 0o644) -> None:
+    """Replace the content of `path` by `data`, whole or not at all, and durably.
+
+    A symbolic link stays one, and its target is replaced. An existing file keeps its permissions,
+    a new one gets `mode` less the umask. Raises StoreError; then the old content is still there,
+    or, where only the last fsync failed, the new one.
+    """
+    blocks = [data] if isinstance(data, bytes | bytearray | memoryview) else data
+    with store_errors("write", path):
+        target = Path(os.path.realpath(path))
+        temporary = _temporary(target)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            _fill(descriptor, target, blocks)
+            temporary.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_directory(target.parent)
+
+
+def read_file(path: Path, *, limit: int | None = None, follow: bool = True) -> bytes:
+    """Return the content of the regular file `path`.
+
+    Raises StoreError where it cannot be read, is a device, a FIFO or a directory, is longer than
+    `limit` bytes, or is a symbolic link that `follow` forbids.
+    """
+    path = Path(path)
+    with store_errors("read", path):
+        if not follow and path.is_symlink():
+            raise StoreError(f"{path} is a symbolic link: needs a regular file")
+        check_regular(path, path.stat())
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            check_regular(path, status)
+            if limit is not None and status.st_size > limit:
+                raise StoreError(f"{path} has {status.st_size} bytes: needs at most {limit}")
+            try:
+                return file.read(-1 if limit is None else limit)
+            except MemoryError:
+                raise StoreError(f"{path} has {status.st_size} bytes: too many") from None
+
+
+def make_directory(path: Path, *, mode: int = 0o777, parents: bool = True) -> None:
+    """Create the directory `path`, durably, if it is not there; `parents` too unless forbidden."""
+    path = Path(path)
+    if path.is_dir():
+        return
+    if parents and path.parent != path:
+        make_directory(path.parent, mode=mode)
+    with store_errors("create directory", path):
+        try:
+            path.mkdir(mode)
+        except FileExistsError:
+            if not path.is_dir():
+                raise StoreError(f"{path} is not a directory") from None
+        else:
+            sync_directory(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove the file `path` if it is there."""
+    with store_errors("remove", path), contextlib.suppress(FileNotFoundError):
+        Path(path).unlink()
+
+
+def clean_temporaries(directory: Path) -> None:
+    """Remove what killed writers left in `directory`; the caller holds its lock."""
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            if TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    Path(entry).unlink()
+
+
+def write_all(descriptor: int, block: Block) -> None:
+    """Write all of `block`, in as many pieces as the system wants."""
+    view = memoryview(block).cast("B")
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in `directory` durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def store_errors(verb: str, path: Path) -> Iterator[None]:
+    """Turn an OSError into a StoreError that says what could not be done to `path`, and why."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"cannot {verb} {path}: {reason}") from error
+
+
+def check_regular(path: Path, status: os.stat_result) -> None:
+    """Raise StoreError unless `status` is a regular file's."""
+    kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        raise StoreError(f"{path} is {kinds.get(kind, 'a device')}: needs a regular file")
+
+
+def _temporary(target: Path) -> Path:
+    """Return a new name beside `target`."""
+    name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
+    return target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _fill(descriptor: int, target: Path, blocks: Iterable[Block]) -> None:
+    """Write and fsync the temporary file and close it."""
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            status = target.stat()
+            check_regular(target, status)
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
+        for block in blocks:
+            write_all(descriptor, block)
+        os.fsync(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+        raise
+    os.close(descriptor)
