@@ -91,27 +91,27 @@ def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
 
 
 def choose_shape(config: TrainConfig, facts: Facts) -> tuple[TrainConfig, tuple[str, ...]]:
-    """Fill in batch and window, and shrink them to what the text can hold."""
-    notes = []
+    """Fill in batch and window, and shrink them, with a note, to what the text can hold."""
     window, batch = config.seq_length or WINDOW, config.batch_size or LAYER_BATCH
+    usual = (batch, window)
     if facts.num_documents:
         if config.batch_size is None and facts.mean_document < window:
             batch = round(LAYER_BATCH * WINDOW / facts.mean_document)
-        batch_limit = facts.num_documents
-        window_limit = facts.num_tokens - 1
+            usual = (batch, window)
+        batch = min(batch, facts.num_documents)
+        window = min(window, facts.num_tokens - 1)
     else:
         if config.batch_size is None:
             batch = max(1, min(batch, facts.num_tokens // (STREAM_WINDOWS * window)))
-        batch_limit = facts.num_tokens - 1
-        window_limit = batch_limit // min(batch, batch_limit)
-    if batch > batch_limit:
-        batch = batch_limit
-    if batch < (config.batch_size or 0):
-        notes.append(f"batch size {config.batch_size} is more than the text holds: {batch} instead")
-    if window > window_limit:
-        notes.append(f"window {window} is more than the text holds: {window_limit} instead")
-        window = window_limit
-    return replace(config, batch_size=batch, seq_length=window), tuple(notes)
+        batch = min(batch, facts.num_tokens - 1)
+        window = min(window, (facts.num_tokens - 1) // batch)
+    notes: tuple[str, ...] = ()
+    if (batch, window) != usual:
+        notes = (
+            f"{facts.num_tokens:,} tokens are few: batch {batch} and window {window} "
+            f"instead of {usual[0]} and {usual[1]}",
+        )
+    return replace(config, batch_size=batch, seq_length=window), notes
 
 
 def expected_passes(config: TrainConfig, facts: Facts) -> float:

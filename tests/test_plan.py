@@ -1,0 +1,68 @@
+from dataclasses import fields
+
+import pytest
+
+from charrnn.config import TrainConfig
+from charrnn.plan import Facts, make_plan
+
+SHAKESPEARE = Facts(1_003_854, 65, "cpu")
+
+
+def test_a_plan_has_no_gaps_but_budget_patience_and_what_the_clock_decides():
+    config = make_plan(TrainConfig(), SHAKESPEARE).config
+    open_fields = {f.name for f in fields(config) if getattr(config, f.name) is None}
+    assert open_fields == {
+        *("epochs", "max_steps", "patience", "threads"),
+        *("eval_every", "save_every", "sample_every", "log_every"),
+    }
+    assert config.max_time == 300
+
+
+def test_what_the_user_set_stays():
+    given = {
+        "hidden_size": 40,
+        "num_layers": 3,
+        "embedding_size": 0,
+        "dropout": 0.25,
+        "seq_length": 17,
+        "batch_size": 5,
+        "learning_rate": 0.125,
+        "weight_decay": 0.5,
+        "eval_every": 7,
+        "max_steps": 90,
+    }
+    config = make_plan(TrainConfig(**given), SHAKESPEARE).config
+    assert {name: getattr(config, name) for name in given} == given
+
+
+def test_more_time_gives_a_larger_network():
+    sizes = [
+        make_plan(TrainConfig(max_time=seconds), SHAKESPEARE).config.hidden_size
+        for seconds in (20, 60, 180, 3600)
+    ]
+    assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("num_tokens", [2, 3, 5, 100, 2000])
+def test_a_text_of_two_tokens_or_more_has_a_batch_and_a_window(num_tokens):
+    for given in ({}, {"batch_size": 64, "seq_length": 300}):
+        plan = make_plan(TrainConfig(**given), Facts(num_tokens, 9, "cpu"))
+        assert plan.config.batch_size * plan.config.seq_length <= max(1, num_tokens - 1)
+        assert plan.notes
+
+
+def test_runs_counted_in_steps_have_intervals_counted_in_steps():
+    config = make_plan(TrainConfig(max_steps=2000), SHAKESPEARE).config
+    assert (config.eval_every, config.log_every, config.sample_every) == (100, 20, 250)
+    assert config.save_every is None
+
+
+def test_short_documents_make_a_wide_batch():
+    facts = Facts(256_000, 30, "cpu", num_documents=32_000)
+    assert make_plan(TrainConfig(document="line"), facts).config.batch_size == 256
+
+
+def test_the_reason_names_the_sizes_the_text_and_the_budget():
+    reason = make_plan(TrainConfig(max_steps=90), SHAKESPEARE).reason
+    for part in ("lstm", "1,003,854 tokens", "90 steps", "cpu"):
+        assert part in reason

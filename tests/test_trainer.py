@@ -1,0 +1,156 @@
+import math
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn.batches import StreamBatches
+from charrnn.checkpoint import capture, restore
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import ModelError
+from charrnn.model import Dropouts, LanguageModel
+from charrnn.trainer import NotFiniteError, Session, make_optimizer, train_steps
+
+CYCLE = np.array([0, 1, 2, 3, 4] * 40, dtype=np.uint8)  # after one token, the next is certain
+
+
+def start(dropout=0.0, kind="lstm", ids=CYCLE, **changes):
+    options = {"max_steps": 30, "batch_size": 4, "seq_length": 10, "learning_rate": 0.03}
+    config = TrainConfig(
+        **{**options, "warmup_steps": 2, "weight_decay": 0.1, "precision": "fp32", **changes}
+    )
+    sizes = ModelConfig(5, kind, embedding_size=8, hidden_size=16, num_layers=2)
+    model = LanguageModel(sizes, Dropouts(dropout, dropout, dropout))
+    model.reset(1)
+    model.generator = torch.Generator().manual_seed(2)
+    batches = StreamBatches(ids, config.batch_size, config.seq_length, seed=3)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    optimizer = make_optimizer(model, config)
+    return Session(model, optimizer, scaler, batches, config, model.generator)
+
+
+def weights(session):
+    return {name: value.tolist() for name, value in session.model.to_weights().items()}
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "peephole"])
+def test_learns_a_cycle(kind):
+    reports = list(train_steps(start(kind=kind, max_steps=80)))
+    assert reports[0].loss == pytest.approx(math.log(5), abs=0.3)
+    assert reports[-1].loss < 0.05
+    assert [r.step for r in reports] == list(range(1, 81))
+
+
+@pytest.mark.parametrize("cut", [1, 4, 5, 6, 17, 29])
+def test_a_restored_session_makes_the_same_steps_and_weights(cut):
+    whole = start(dropout=0.3)
+    expected = [(r.loss, r.learning_rate, r.grad_norm) for r in train_steps(whole)]
+    first = start(dropout=0.3)
+    steps = train_steps(first)
+    losses = [(r.loss, r.learning_rate, r.grad_norm) for r in islice(steps, cut)]
+    tensors, metadata = capture(first, events_done=True)
+    second = start(dropout=0.3)
+    second.model.reset(77)
+    assert restore(second, tensors, metadata, "x") == {"events_done": True}
+    assert second.step == cut
+    losses += [(r.loss, r.learning_rate, r.grad_norm) for r in train_steps(second)]
+    assert losses == expected
+    assert weights(second) == weights(whole)
+
+
+@pytest.mark.parametrize(
+    "part", ["random.dropout", "state.1", "cursor.stream", "optimizer.exp_avg"]
+)
+def test_no_part_of_a_checkpoint_can_be_left_out(part):
+    """The negative control: with one part of another moment, the weights come out different."""
+    whole = start(dropout=0.3)
+    list(train_steps(whole))
+    session = start(dropout=0.3)
+    early, kept = None, None
+    for report in train_steps(session):
+        if report.step == 6:
+            early = capture(session)[0]
+        if report.step == 13:
+            kept, metadata = capture(session)
+            break
+    kept |= {name: value for name, value in early.items() if name.startswith(part)}
+    restore(session, kept, metadata, "x")
+    list(train_steps(session))
+    assert weights(session) != weights(whole)
+
+
+def test_a_checkpoint_without_a_part_is_an_error_that_names_the_file():
+    session = start()
+    tensors, metadata = capture(session)
+    with pytest.raises(ModelError, match="step-7 is not a checkpoint"):
+        restore(session, tensors, {}, "step-7")
+    del tensors["random.dropout"]
+    with pytest.raises(ModelError, match="step-7 is not a checkpoint of this run"):
+        restore(session, tensors, metadata, "step-7")
+
+
+def test_gradients_are_clipped_by_their_global_norm():
+    session = start(grad_clip=0.01, learning_rate=1.0, warmup_steps=0)
+    session.optimizer = torch.optim.SGD(session.model.parameters(), lr=1.0)
+    before = [p.detach().clone() for p in session.model.parameters()]
+    report = next(train_steps(session))
+    after = session.model.parameters()
+    moved = torch.cat([(a - b).detach().flatten() for a, b in zip(after, before, strict=True)])
+    assert report.grad_norm > 0.01
+    assert float(moved.norm()) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_the_state_is_carried_and_cut_off_its_history():
+    session = start()
+    seen = []
+    forward = session.model.forward
+    session.model.forward = lambda tokens, state: seen.append(state) or forward(tokens, state)
+    kept = []
+    for _ in train_steps(replace(session, config=replace(session.config, max_steps=6))):
+        pass
+    for state in seen[1:5]:
+        kept.append(bool(state[0].abs().sum() > 0))
+        assert not any(part.requires_grad for part in state)
+    assert kept == [True] * 4
+    assert seen[5][0].abs().sum() == 0  # a new pass
+
+
+def test_the_rate_warms_up_and_falls_on_a_cosine_to_a_fiftieth():
+    rates = [r.learning_rate for r in train_steps(start(max_steps=40, warmup_steps=4))]
+    assert rates[0] == pytest.approx(0.03 / 5)
+    assert rates[:5] == sorted(rates[:5])
+    assert rates[20] == pytest.approx(0.03 * 0.51, rel=1e-3)
+    assert rates[-1] < 0.03 * 0.03
+
+
+def test_epochs_end_exactly_at_the_last_window():
+    session = start(max_steps=None, epochs=2)
+    reports = list(train_steps(session))
+    assert reports[-1].epoch == 2
+    assert reports[-1].progress == 1
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update():
+    session = start()
+    steps = train_steps(session)
+    next(steps)
+    before = weights(session)
+    with torch.no_grad():
+        session.model.output.bias[2] = math.nan
+        before["output.bias"] = session.model.output.bias.tolist()
+    with pytest.raises(NotFiniteError):
+        next(steps)
+    after = weights(session)
+    assert after.pop("output.bias")[:2] == before.pop("output.bias")[:2]
+    assert after == before
+    assert session.step == 1
+
+
+def test_only_matrices_decay():
+    groups = make_optimizer(start().model, TrainConfig(weight_decay=0.7)).param_groups
+    assert {(p.ndim, g["weight_decay"]) for g in groups for p in g["params"]} == {
+        (2, 0.7),
+        (1, 0.0),
+    }
