@@ -10,7 +10,51 @@ import pytest
 import charrnn
 
 PACKAGE = Path(charrnn.__file__).parent
-ORDER = ["errors", "config", "strictjson", "seal", "tensors", "store", "corpus", "documents", "tokenizer", "tokenizer_json", "vocabulary", "encoding", "modeldir", "checkpoints", "request", "resume", "prepare", "reports", "machine", "plan", "batches", "cells", "model", "evaluate", "trainer", "checkpoint", "packing", "gates", "stepper", "torch_backend", "filters", "stops", "sampler", "card", "recorder", "session", "schedule", "loop", "run", "api", "views", "display", "cli"]
+ORDER = [
+    "errors",
+    "config",
+    "strictjson",
+    "seal",
+    "tensors",
+    "store",
+    "corpus",
+    "documents",
+    "tokenizer",
+    "tokenizer_json",
+    "vocabulary",
+    "encoding",
+    "modeldir",
+    "checkpoints",
+    "request",
+    "resume",
+    "prepare",
+    "reports",
+    "machine",
+    "plan",
+    "batches",
+    "cells",
+    "model",
+    "evaluate",
+    "trainer",
+    "checkpoint",
+    "packing",
+    "gates",
+    "stepper",
+    "torch_backend",
+    "filters",
+    "stops",
+    "sampler",
+    "card",
+    "recorder",
+    "session",
+    "schedule",
+    "loop",
+    "run",
+    "api",
+    "views",
+    "display",
+    "cli",
+]
 ONLY_IN = {"typer": {"cli"}, "click": {"cli"}, "rich": {"display"}}
 WRITERS = {"write_text", "write_bytes", "mkdir", "unlink", "rename", "replace_file", "touch"}
 OS_WRITERS = {
@@ -35,7 +79,35 @@ FORBIDDEN_MODULES = {
     "tarfile",
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "np.load"}
-NO_TORCH = ["errors", "config", "strictjson", "seal", "tensors", "store", "corpus", "documents", "tokenizer", "vocabulary", "encoding", "modeldir", "checkpoints", "request", "resume", "prepare", "reports", "packing", "gates", "stepper", "filters", "stops", "sampler", "run", "api", "display", "cli"]
+NO_TORCH = [
+    "errors",
+    "config",
+    "strictjson",
+    "seal",
+    "tensors",
+    "store",
+    "corpus",
+    "documents",
+    "tokenizer",
+    "vocabulary",
+    "encoding",
+    "modeldir",
+    "checkpoints",
+    "request",
+    "resume",
+    "prepare",
+    "reports",
+    "packing",
+    "gates",
+    "stepper",
+    "filters",
+    "stops",
+    "sampler",
+    "run",
+    "api",
+    "display",
+    "cli",
+]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
