@@ -2,21 +2,25 @@
 
 from charrnn.store.files import (
     clean_temporaries,
+    is_temporary,
     make_directory,
     read_file,
     remove_file,
     write_file,
+    write_files,
 )
 from charrnn.store.journal import Journal, read_journal
-from charrnn.store.lock import RunLock
+from charrnn.store.lock import LOCK_NAME, RunLock
 from charrnn.store.spool import ArraySpool, cache_directory, map_array, prune_cache
 
 __all__ = [
+    "LOCK_NAME",
     "ArraySpool",
     "Journal",
     "RunLock",
     "cache_directory",
     "clean_temporaries",
+    "is_temporary",
     "make_directory",
     "map_array",
     "prune_cache",
@@ -24,4 +28,5 @@ __all__ = [
     "read_journal",
     "remove_file",
     "write_file",
+    "write_files",
 ]

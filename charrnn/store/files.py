@@ -10,36 +10,62 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from charrnn.errors import StoreError
 
 Block = bytes | bytearray | memoryview
-TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL)
+_TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL)
 _NAME_BYTES = 200  # of a temporary file's name, so that with its suffix it stays under 255
+_COMPARED_BYTES = 1 << 26  # larger files are not read to see whether they must be written
 
 
-def write_file(path: Path, data: Block | Iterable[Block], *, mode: int = 0o644) -> None:
+def write_file(
+    path: Path, data: Block | Iterable[Block], *, mode: int = 0o644, follow: bool = True
+) -> None:
     """Replace the content of `path` by `data`, whole or not at all, and durably.
 
-    A symbolic link stays one, and its target is replaced. An existing file keeps its permissions,
-    a new one gets `mode` less the umask. Raises StoreError; then the old content is still there,
-    or, where only the last fsync failed, the new one.
+    A symbolic link stays one and its target is replaced, unless `follow` forbids that. An existing
+    file keeps its permissions, a new one gets `mode` less the umask. Raises StoreError; then the
+    old content is still there, or, where only the last fsync failed, the new one.
     """
+    path = Path(path)
     blocks = [data] if isinstance(data, bytes | bytearray | memoryview) else data
     with store_errors("write", path):
+        if not follow and path.is_symlink():
+            raise StoreError(f"{path} is a symbolic link: needs a regular file")
         target = Path(os.path.realpath(path))
-        temporary = _temporary(target)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            _fill(descriptor, target, blocks)
+        temporary = _prepare(target, blocks, mode)
+        with _removed_on_failure(temporary):
             temporary.replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
         sync_directory(target.parent)
+
+
+def write_files(directory: Path, files: Mapping[str, Block], *, mode: int = 0o644) -> None:
+    """Replace several files of `directory` in the order given, each whole or not at all.
+
+    All are on disk before the first is renamed, and those that have the right content already are
+    left alone, so that hardly anything can come between. No symbolic link is followed.
+    Raises StoreError.
+    """
+    directory = Path(directory)
+    with contextlib.ExitStack() as stack:
+        renames: list[tuple[Path, Path]] = []
+        for name, data in files.items():
+            path = directory / name
+            if _holds(path, data):
+                continue
+            with store_errors("write", path):
+                temporary = _prepare(path, [data], mode)
+            stack.enter_context(_removed_on_failure(temporary))
+            renames.append((temporary, path))
+        for temporary, path in renames:
+            with store_errors("write", path):
+                temporary.replace(path)
+        if renames:
+            with store_errors("write", directory):
+                sync_directory(directory)
 
 
 def read_file(path: Path, *, limit: int | None = None, follow: bool = True) -> bytes:
@@ -92,9 +118,14 @@ def clean_temporaries(directory: Path) -> None:
     """Remove what killed writers left in `directory`; the caller holds its lock."""
     with contextlib.suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
-            if TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            if is_temporary(entry.name) and entry.is_file(follow_symlinks=False):
                 with contextlib.suppress(OSError):
                     Path(entry).unlink()
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a killed writer may have left a file called `name`."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def write_all(descriptor: int, block: Block) -> None:
@@ -131,24 +162,40 @@ def check_regular(path: Path, status: os.stat_result) -> None:
         raise StoreError(f"{path} is {kinds.get(kind, 'a device')}: needs a regular file")
 
 
-def _temporary(target: Path) -> Path:
-    """Return a new name beside `target`."""
-    name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
-    return target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-
-
-def _fill(descriptor: int, target: Path, blocks: Iterable[Block]) -> None:
-    """Write and fsync the temporary file and close it."""
+@contextlib.contextmanager
+def _removed_on_failure(temporary: Path) -> Iterator[None]:
     try:
-        with contextlib.suppress(FileNotFoundError):
-            status = target.stat()
-            check_regular(target, status)
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
-        for block in blocks:
-            write_all(descriptor, block)
-        os.fsync(descriptor)
+        yield
     except BaseException:
         with contextlib.suppress(OSError):
-            os.close(descriptor)
+            temporary.unlink()
         raise
-    os.close(descriptor)
+
+
+def _holds(path: Path, data: Block) -> bool:
+    """Return whether `path` is a file with just this content; raise StoreError for a link."""
+    if not path.is_symlink() and (not path.exists() or len(data) > _COMPARED_BYTES):
+        return False
+    return read_file(path, follow=False) == data
+
+
+def _prepare(target: Path, blocks: Iterable[Block], mode: int) -> Path:
+    """Return a new file beside `target` that holds the blocks, durably; on failure it is gone."""
+    name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
+    temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with _removed_on_failure(temporary):
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                status = target.stat()
+                check_regular(target, status)
+                os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
+            for block in blocks:
+                write_all(descriptor, block)
+            os.fsync(descriptor)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+            raise
+        os.close(descriptor)
+    return temporary

@@ -15,8 +15,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from charrnn.errors import StoreError
 from charrnn.store.files import (
-    TEMPORARY,
     check_regular,
+    is_temporary,
     make_directory,
     store_errors,
     write_all,
@@ -147,7 +147,7 @@ def prune_cache(directory: Path, limit_bytes: int = CACHE_LIMIT) -> None:
                 status = entry.stat(follow_symlinks=False)
                 if not stat.S_ISREG(status.st_mode):
                     continue
-                if not TEMPORARY.fullmatch(entry.name):
+                if not is_temporary(entry.name):
                     files.append((status.st_mtime_ns, entry.path, status.st_size))
                 elif status.st_mtime < now - _DAY:
                     Path(entry).unlink()
