@@ -61,7 +61,7 @@ def generation_from_json(data: bytes, name: str) -> SampleConfig:
 
     Raises ModelError, starting with `name`, for an unknown key, a wrong type or range.
     """
-    kinds = {field.name: type(field.default) for field in fields(SampleConfig)}
+    kinds: dict[str, Any] = {item.name: type(item.default) for item in fields(SampleConfig)}
     value = strictjson.check_object(strictjson.loads(data, name), name, {}, kinds)
     try:
         return SampleConfig(**{key: kinds[key](item) for key, item in value.items()})
