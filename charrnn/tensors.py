@@ -29,6 +29,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("u1"),
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_MAX_AXES = 8
 _METADATA = "__metadata__"
 _ENTRY = {"dtype": str, "shape": list, "data_offsets": list}
 
@@ -89,20 +90,25 @@ def read_header(data: bytes, name: str) -> tuple[dict[str, Any], int]:
     if len(data) < 10 or length > MAX_HEADER_SIZE or 8 + length > len(data):
         raise ModelError(f"{name}: not a safetensors file, or cut short")
     header = strictjson.loads(data[8 : 8 + length], name)
-    if not isinstance(header, dict) or _METADATA not in header:
+    if not isinstance(header, dict) or not isinstance(header.get(_METADATA), dict):
         raise ModelError(f"{name}: needs {_METADATA} in its header")
     for key, entry in header.items():
         if key == _METADATA:
-            strictjson.check_object(entry, name, dict.fromkeys(entry, str))
-            continue
-        strictjson.check_object(entry, f"{name}: tensor {strictjson.shown(key)}", _ENTRY)
-        numbers = [*entry["shape"], *entry["data_offsets"]]
-        if not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
-            raise ModelError(f"{name}: tensor {strictjson.shown(key)} has a wrong size")
-        if entry["dtype"] not in DTYPES:
-            kind = strictjson.shown(entry["dtype"])
-            raise ModelError(f"{name}: dtype {kind}: needs one of {', '.join(DTYPES)}")
+            strictjson.check_object(entry, f"{name}: metadata", dict.fromkeys(entry, str))
+        else:
+            _check_entry(entry, f"{name}: tensor {strictjson.shown(key)}")
     return header, 8 + length
+
+
+def _check_entry(entry: Any, name: str) -> None:
+    strictjson.check_object(entry, name, _ENTRY)
+    if entry["dtype"] not in DTYPES:
+        kind = strictjson.shown(entry["dtype"])
+        raise ModelError(f"{name}: dtype {kind}: needs one of {', '.join(DTYPES)}")
+    if len(entry["shape"]) > _MAX_AXES or len(entry["data_offsets"]) != 2:
+        raise ModelError(f"{name}: needs at most {_MAX_AXES} axes and two offsets")
+    if not all(type(n) is int and 0 <= n < 2**63 for n in entry["shape"] + entry["data_offsets"]):
+        raise ModelError(f"{name}: needs integers from 0 to 2^63 as sizes")
 
 
 def _data_size(header: Mapping[str, Any], name: str) -> int:
