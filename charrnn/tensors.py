@@ -29,7 +29,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "U8": np.dtype("u1"),
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
-_MAX_AXES = 8
+_MAX_AXES, _MAX_NUMBERS = 8, 2**59
 _METADATA = "__metadata__"
 _ENTRY = {"dtype": str, "shape": list, "data_offsets": list}
 
@@ -107,8 +107,10 @@ def _check_entry(entry: Any, name: str) -> None:
         raise ModelError(f"{name}: dtype {kind}: needs one of {', '.join(DTYPES)}")
     if len(entry["shape"]) > _MAX_AXES or len(entry["data_offsets"]) != 2:
         raise ModelError(f"{name}: needs at most {_MAX_AXES} axes and two offsets")
-    if not all(type(n) is int and 0 <= n < 2**63 for n in entry["shape"] + entry["data_offsets"]):
-        raise ModelError(f"{name}: needs integers from 0 to 2^63 as sizes")
+    if not all(type(n) is int and n >= 0 for n in entry["shape"] + entry["data_offsets"]):
+        raise ModelError(f"{name}: needs integers from 0 as sizes")
+    if math.prod(max(1, n) for n in entry["shape"]) >= _MAX_NUMBERS:
+        raise ModelError(f"{name}: the shape is too large")
 
 
 def _data_size(header: Mapping[str, Any], name: str) -> int:
