@@ -86,7 +86,7 @@ def source_files(root: Path) -> Iterator[Path]:
     """Yield the *.py files under root in the order of their paths, without tests and packages."""
     files = (path.relative_to(root) for path in root.rglob("*.py"))
     for relative in sorted(files, key=lambda path: path.as_posix()):
-        if not NOT_SOURCES.intersection(relative.parts[:-1]) and (root / relative).is_file():
+        if not NOT_SOURCES.intersection(relative.parts) and (root / relative).is_file():
             yield root / relative
 
 
