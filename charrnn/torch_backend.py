@@ -1,0 +1,88 @@
+"""Steps on a GPU, or with bfloat16 products on a CPU: backends for stepper.py that need torch.
+
+Importing this module imports torch; a stepper on NumPy alone does not need it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charrnn.packing import Array
+from charrnn.stepper import Call, NumpyBackend, Tokens
+
+DEPTH = 64  # bfloat16 matrix units like inner sizes that are a multiple of this
+
+
+class TorchMath:
+    """What gates.py calls of numpy, done by torch: the result goes to the last argument."""
+
+    maximum = staticmethod(torch.maximum)
+
+    @staticmethod
+    def add(first: Tensor, second: Tensor, out: Tensor) -> Tensor:
+        return torch.add(first, second, out=out)
+
+    @staticmethod
+    def subtract(first: Tensor, second: Tensor, out: Tensor) -> Tensor:
+        return torch.sub(first, second, out=out)
+
+    @staticmethod
+    def multiply(first: Tensor, second: Tensor, out: Tensor) -> Tensor:
+        return torch.mul(first, second, out=out)
+
+    @staticmethod
+    def tanh(value: Tensor, out: Tensor) -> Tensor:
+        return torch.tanh(value, out=out)
+
+
+class TorchBackend:
+    """Buffers on `device`, always (B, size)."""
+
+    xp: Any = TorchMath
+
+    def __init__(self, device: str, dtype: torch.dtype = torch.float32) -> None:
+        self.device, self.dtype = torch.device(device), dtype
+
+    def zeros(self, batch_size: int, size: int) -> Tensor:
+        return torch.zeros(batch_size, size, device=self.device, dtype=self.dtype)
+
+    def put(self, array: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, self.dtype)
+
+    def fetcher(self, buffer: Tensor) -> Callable[[], Array]:
+        return lambda: buffer.cpu().numpy()
+
+    def constant(self, value: float) -> Tensor:
+        return torch.tensor(value, device=self.device, dtype=self.dtype)
+
+    def product(self, inputs: Tensor, matrix: Tensor, outputs: Tensor) -> Call:
+        return partial(torch.mm, inputs, matrix, out=outputs)
+
+    def rows(self, table: Tensor, tokens: Tokens, outputs: Tensor) -> Tensor:
+        index = torch.from_numpy(np.atleast_1d(np.asarray(tokens, np.int64))).to(self.device)
+        return torch.index_select(table, 0, index, out=outputs)
+
+
+class Bfloat16Backend(NumpyBackend):
+    """NumPy but for the products, in bfloat16: for batches, on CPUs with units for it."""
+
+    def product(self, inputs: Array, matrix: Array, outputs: Array) -> Call:
+        rows, depth = inputs.shape
+        padded = -(-depth // DEPTH) * DEPTH
+        low_inputs = torch.zeros(rows, padded, dtype=torch.bfloat16)
+        low_matrix = torch.zeros(padded, matrix.shape[1], dtype=torch.bfloat16)
+        low_matrix[:depth] = torch.from_numpy(matrix)
+        low_outputs = torch.empty(rows, matrix.shape[1], dtype=torch.bfloat16)
+        source, target = torch.from_numpy(inputs), torch.from_numpy(outputs)
+        begin = low_inputs[:, :depth]
+
+        def multiply() -> None:
+            begin.copy_(source)
+            torch.mm(low_inputs, low_matrix, out=low_outputs)
+            target.copy_(low_outputs)
+
+        return multiply
