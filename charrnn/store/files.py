@@ -6,6 +6,7 @@ never tried again on the same file: the kernel has forgotten the lost pages by t
 """
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -128,6 +129,14 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
+def create_temporary(target: Path, mode: int) -> tuple[Path, int]:
+    """Return a new empty file beside `target`, and a descriptor to read and write it."""
+    name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
+    temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return temporary, os.open(temporary, flags, mode)
+
+
 def write_all(descriptor: int, block: Block) -> None:
     """Write all of `block`, in as many pieces as the system wants."""
     view = memoryview(block).cast("B")
@@ -136,10 +145,13 @@ def write_all(descriptor: int, block: Block) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in `directory` durable."""
+    """Make the names in `directory` durable, where the file system can do that for directories."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(descriptor)
 
@@ -181,15 +193,14 @@ def _holds(path: Path, data: Block) -> bool:
 
 def _prepare(target: Path, blocks: Iterable[Block], mode: int) -> Path:
     """Return a new file beside `target` that holds the blocks, durably; on failure it is gone."""
-    name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
-    temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    temporary, descriptor = create_temporary(target, mode)
     with _removed_on_failure(temporary):
         try:
             with contextlib.suppress(FileNotFoundError):
                 status = target.stat()
                 check_regular(target, status)
-                os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
+                with contextlib.suppress(PermissionError):  # file systems without permissions
+                    os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
             for block in blocks:
                 write_all(descriptor, block)
             os.fsync(descriptor)

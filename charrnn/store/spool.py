@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from charrnn.errors import StoreError
 from charrnn.store.files import (
     check_regular,
+    create_temporary,
     is_temporary,
     make_directory,
     store_errors,
@@ -36,8 +37,8 @@ class ArraySpool:
         self.directory = Path(directory or tempfile.gettempdir())
         self._num_bytes = 0
         with store_errors("write a temporary file in", self.directory):
-            self._descriptor, name = tempfile.mkstemp(prefix=".charrnn-", dir=self.directory)
-            Path(name).unlink()
+            name, self._descriptor = create_temporary(self.directory / "spool", 0o600)
+            name.unlink()
 
     def __len__(self) -> int:
         return self._num_bytes // self.dtype.itemsize
