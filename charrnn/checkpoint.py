@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from charrnn import strictjson
 from charrnn.errors import ModelError
@@ -96,7 +97,7 @@ def restore(
     return dict(numbers["flags"])
 
 
-def moment_tensor(value: np.ndarray, moment: str, parameter: torch.Tensor) -> torch.Tensor:  # type: ignore[type-arg]
+def moment_tensor(value: NDArray[np.generic], moment: str, parameter: torch.Tensor) -> torch.Tensor:
     """Return one of AdamW's tensors on the parameter's device, as the fused kernel wants it."""
     if moment != "step" and value.shape != tuple(parameter.shape):
         raise ValueError(f"{moment} is {value.shape}, the parameter {tuple(parameter.shape)}")

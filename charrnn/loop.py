@@ -203,6 +203,7 @@ class RunLoop:
             yield self._end("signal")
             return
         yield self._save(events_done=True, finished=True)
+        self.recorder.save_record(finished=True)
         yield self._end(why)
 
     def _final_evaluation(self) -> EvalReport:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.config import FORMAT_VERSION, TrainConfig
-from charrnn.encoding import Dataset, load_dataset
+from charrnn.dataset import Dataset, load_dataset
 from charrnn.errors import ConfigError
 from charrnn.modeldir import (
     StoredModel,
@@ -22,7 +22,7 @@ from charrnn.modeldir import (
 )
 from charrnn.request import STDIN, RunRequest
 from charrnn.resume import check_same_texts, resumed_config, resumed_texts, resumes
-from charrnn.store import RunLock
+from charrnn.store import LOCK_NAME, RunLock, is_temporary
 from charrnn.tokenizer import Tokenizer
 
 
@@ -128,7 +128,7 @@ def output_directory(request: RunRequest) -> Path:
 def check_directory(directory: Path, request: RunRequest) -> None:
     """Raise ConfigError where `directory` must not be written by this request."""
     try:
-        entries = [path.name for path in directory.iterdir() if path.name != ".lock"]
+        entries = [path.name for path in directory.iterdir() if not is_leftover(path.name)]
     except FileNotFoundError:
         return
     except NotADirectoryError:
@@ -142,6 +142,11 @@ def check_directory(directory: Path, request: RunRequest) -> None:
             f"{directory} holds a run: --resume goes on with it, --force replaces it, "
             "--output names another directory"
         )
+
+
+def is_leftover(name: str) -> bool:
+    """Return whether a file is only what a killed process leaves behind."""
+    return name == LOCK_NAME or is_temporary(name)
 
 
 def inherit(config: TrainConfig, initial: StoredModel, given: frozenset[str]) -> TrainConfig:

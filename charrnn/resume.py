@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.config import TrainConfig
-from charrnn.encoding import Dataset
+from charrnn.dataset import Dataset
 from charrnn.errors import ConfigError, CorpusError, ModelError
 from charrnn.request import RunRequest
 

@@ -51,7 +51,7 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     session = build_session(setup)
     facts = run_facts(setup, num_parameters(session.model))
     record = train_record(prepared, setup.config, facts)
-    recorder = Recorder(prepared.directory, setup.model, setup.dataset.tokenizer, record)
+    recorder = Recorder(prepared.lock, setup.model, setup.dataset.tokenizer, record)
     notes = [*prepared.notes, *setup.notes]
     found = read_newest_checkpoint(prepared.directory) if prepared.record is not None else None
     flags: dict[str, bool] = {"events_done": True}
@@ -64,9 +64,7 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     yield start_report(prepared, setup, session, notes, found is not None)
     if found is not None:
         recorder.resume_at(session.step)
-        recorder.save_record()
-    else:
-        recorder.replace_run()
+        recorder.save_record(finished=False)
     try:
         yield from RunLoop(setup, recorder, session, stop).run(flags.get("events_done", True))
     finally:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from charrnn.batches import Batches, DocumentBatches, StreamBatches
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.encoding import Dataset
+from charrnn.dataset import Dataset
 from charrnn.machine import settle_machine
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.modeldir import StoredModel

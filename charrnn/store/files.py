@@ -87,7 +87,7 @@ def read_file(path: Path, *, limit: int | None = None, follow: bool = True) -> b
             if limit is not None and status.st_size > limit:
                 raise StoreError(f"{path} has {status.st_size} bytes: needs at most {limit}")
             try:
-                return file.read(-1 if limit is None else limit)
+                return file.read(-1 if limit is None else status.st_size)
             except MemoryError:
                 raise StoreError(f"{path} has {status.st_size} bytes: too many") from None
 

@@ -1,0 +1,378 @@
+"""Whole runs, in this process: what is written, and that a resumed run is the undisturbed one."""
+
+import hashlib
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn.config import TrainConfig
+from charrnn.errors import BusyError, ConfigError, CorpusError, DivergedError, StoreError
+from charrnn.modeldir import read_model
+from charrnn.reports import (
+    EndReport,
+    EvalReport,
+    LogReport,
+    NoteReport,
+    SaveReport,
+    StartReport,
+    StepReport,
+)
+from charrnn.request import RunRequest
+from charrnn.run import run_training
+from charrnn.store import RunLock
+
+TEXT = "".join(f"{i} times {i % 7} is {i * (i % 7)}.\n" for i in range(160))  # about 3 kB
+SMALL = {"hidden_size": 24, "embedding_size": 9, "batch_size": 4, "seq_length": 16, "dropout": 0.3}
+STEPS = {"max_steps": 40, "save_every": 5, "eval_every": 10, "log_every": 4, "sample_every": 20}
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "corpus.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def ask(corpus, **changes):
+    """A request, and the options in `changes` that are of its configuration."""
+    own = {k: changes.pop(k) for k in list(changes) if k in RunRequest.__dataclass_fields__}
+    options = {**SMALL, **STEPS, "threads": 1, "precision": "fp32", **changes}
+    given = frozenset(k for k, v in options.items() if v is not None)
+    config = TrainConfig(**options)
+    output = own.pop("output", corpus.parent / "run")
+    return RunRequest((str(corpus),), output, config, given=given, **own)
+
+
+def finish(request):
+    reports = list(run_training(request))
+    assert isinstance(reports[-1], EndReport)
+    return reports
+
+
+def only(reports, kind):
+    return [report for report in reports if isinstance(report, kind)]
+
+
+def fingerprint(directory):
+    """What must be equal in two equal runs: the files' hashes, and the log without its times."""
+    files = sorted(
+        p for p in Path(directory).rglob("*.safetensors") if "checkpoints" not in p.parts
+    )
+    lines = [
+        json.loads(line) for line in (Path(directory) / "metrics.jsonl").read_text().splitlines()
+    ]
+    for line in lines:
+        line.pop("elapsed_seconds", None), line.pop("tokens_per_second", None)
+    return [hashlib.sha256(p.read_bytes()).hexdigest() for p in files], lines
+
+
+class StopAfter:
+    """Says stop as soon as `step` steps are done."""
+
+    def __init__(self, step):
+        self.step, self.now = step, 0
+
+    def __call__(self):
+        return self.now >= self.step
+
+
+def run_until(request, step):
+    """Run, ask to stop after `step`, and return the reports."""
+    stop, reports = StopAfter(step), []
+    for report in run_training(request, stop):
+        reports.append(report)
+        if isinstance(report, StepReport):
+            stop.now = report.step
+    return reports
+
+
+def test_a_run_writes_a_model_that_opens_and_a_log_of_what_happened(corpus):
+    reports = finish(ask(corpus))
+    directory = corpus.parent / "run"
+    start, end = reports[0], reports[-1]
+    assert isinstance(start, StartReport)
+    assert (start.num_train_tokens, start.resumed_from) == (int(len(TEXT) * 0.9), None)
+    stored = read_model(directory)
+    assert sum(w.size for w in stored.weights.values()) == start.num_parameters
+    final = only(reports, EvalReport)[-1]
+    assert final.final
+    assert end.best_loss == final.valid_loss
+    assert end.best_bits_per_char == pytest.approx(final.valid_loss / math.log(2))
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["event"] == "log"] == list(range(4, 41, 4))
+    evaluated = [line["step"] for line in lines if line["event"] == "eval"]
+    assert evaluated == [10, 20, 30, 40, 40]
+    assert lines[-1]["valid_loss"] == end.best_loss
+    assert sorted(p.name for p in directory.iterdir()) == sorted(
+        ["README.md", "checkpoints", "config.json", "generation_config.json", "metrics.jsonl"]
+        + ["model.safetensors", "tokenizer.json", "train.json"]
+    )
+    assert f"{end.best_loss:.4f} nats" in (directory / "README.md").read_text()
+    assert str(corpus) in (directory / "train.json").read_text()
+
+
+def test_the_best_weights_are_kept_not_the_last(corpus):
+    """With an absurd rate late in the run the held-out loss rises; the kept one is the lowest."""
+    reports = finish(ask(corpus, learning_rate=0.5, warmup_steps=30, eval_every=5))
+    evaluations = only(reports, EvalReport)
+    losses = [e.valid_loss for e in evaluations if not e.final]
+    assert evaluations[-1].valid_loss == pytest.approx(min(losses), abs=1e-3)
+    assert evaluations[-1].best_step == 5 * (1 + losses.index(min(losses)))
+    assert losses[-1] > min(losses) + 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", ["stream", "line"])
+def test_stop_and_resume_at_any_step_gives_the_run_that_was_never_stopped(corpus, document):
+    options = {"max_steps": 24, "document": document}
+    finish(ask(corpus, **options, output=corpus.parent / "whole"))
+    expected = fingerprint(corpus.parent / "whole")
+    for step in (1, 4, 5, 9, 10, 11, 19, 20, 23, 24):
+        output = corpus.parent / f"cut-{step}"
+        reports = run_until(ask(corpus, **options, output=output), step)
+        assert reports[-1].stopped == "signal"
+        assert reports[-1].step == step
+        finish(ask(corpus, **options, output=output, resume=True))
+        assert fingerprint(output) == expected, step
+
+
+def test_a_run_stopped_twice_and_at_an_epochs_end_is_still_exact(corpus):
+    options = {"max_steps": None, "epochs": 2, "dropout": 0.4}
+    whole = finish(ask(corpus, **options, output=corpus.parent / "whole"))
+    first_epoch = next(r.step for r in only(whole, StepReport) if r.epoch >= 1)
+    output = corpus.parent / "cut"
+    run_until(ask(corpus, **options, output=output), first_epoch)
+    run_until(ask(corpus, **options, output=output, resume=True), first_epoch + 3)
+    finish(ask(corpus, **options, output=output, resume=True))
+    assert fingerprint(output) == fingerprint(corpus.parent / "whole")
+
+
+def test_what_came_after_the_checkpoint_is_made_again_and_logged_once(corpus):
+    """As after SIGKILL: the log has lines that the checkpoint does not know, the last one torn."""
+    finish(ask(corpus, output=corpus.parent / "whole"))
+    output = corpus.parent / "killed"
+    steps = run_training(ask(corpus, output=output))
+    for report in steps:
+        if isinstance(report, EvalReport) and report.step == 20:
+            break
+    steps.close()
+    with (output / "metrics.jsonl").open("a") as log:
+        log.write('{"event": "log", "st')
+    finish(ask(corpus, output=output, resume=True))
+    assert fingerprint(output) == fingerprint(corpus.parent / "whole")
+
+
+def test_evaluation_sampling_and_saving_do_not_change_the_weights(corpus):
+    finish(ask(corpus, output=corpus.parent / "busy", valid_frac=0.0))
+    quiet = {"eval_every": 0, "sample_every": 0, "save_every": 0, "log_every": 0}
+    finish(ask(corpus, output=corpus.parent / "quiet", valid_frac=0.0, **quiet))
+    busy, calm = (read_model(corpus.parent / name).weights for name in ("busy", "quiet"))
+    assert all(np.array_equal(busy[name], calm[name]) for name in busy)
+
+
+def test_resuming_a_finished_run_changes_no_byte(corpus):
+    finish(ask(corpus))
+    directory = corpus.parent / "run"
+    before = {
+        p: (p.read_bytes(), p.stat().st_mtime_ns) for p in directory.rglob("*.*") if p.is_file()
+    }
+    reports = finish(ask(corpus, resume=True))
+    after = {
+        p: (p.read_bytes(), p.stat().st_mtime_ns) for p in directory.rglob("*.*") if p.is_file()
+    }
+    assert len(reports) == 1
+    assert after == before
+
+
+def test_a_larger_budget_goes_on_and_says_that_the_schedule_is_fitted_anew(corpus):
+    finish(ask(corpus))
+    reports = finish(ask(corpus, resume=True, max_steps=60))
+    assert reports[0].resumed_from == 40
+    assert any("60" in note for note in reports[0].notes)
+    assert reports[-1].step == 60
+    with pytest.raises(ConfigError, match="--max-steps 50"):
+        finish(ask(corpus, resume=True, max_steps=50))
+
+
+def test_options_that_contradict_the_run_are_all_listed(corpus):
+    finish(ask(corpus))
+    with pytest.raises(ConfigError, match=r"--hidden-size 25 .*--dropout 0.1"):
+        finish(ask(corpus, resume=True, hidden_size=25, dropout=0.1))
+
+
+def test_a_text_that_changed_is_refused_with_both_hashes(corpus):
+    run_until(ask(corpus), 7)
+    old = hashlib.sha256(corpus.read_bytes()).hexdigest()
+    corpus.write_text(TEXT + "x")
+    new = hashlib.sha256(corpus.read_bytes()).hexdigest()
+    with pytest.raises(CorpusError, match=f"{old}.*{new}"):
+        finish(ask(corpus, resume=True))
+
+
+def test_a_resume_without_text_takes_what_the_run_knows(corpus):
+    run_until(ask(corpus), 7)
+    request = replace(ask(corpus, resume=True), texts=(), given=frozenset(), config=TrainConfig())
+    assert finish(request)[-1].step == 40
+
+
+def test_resume_where_nothing_is_starts_from_step_0(corpus):
+    assert finish(ask(corpus, resume=True))[0].resumed_from is None
+
+
+def test_a_directory_in_use_needs_resume_or_force(corpus):
+    finish(ask(corpus))
+    with pytest.raises(ConfigError, match="--resume goes on with it, --force replaces it"):
+        finish(ask(corpus))
+    finish(ask(corpus, force=True, hidden_size=10))
+    assert read_model(corpus.parent / "run").config.hidden_size == 10
+
+
+def test_a_directory_with_something_else_in_it_is_refused_even_by_force(corpus):
+    output = corpus.parent / "run"
+    output.mkdir()
+    (output / "thesis.tex").write_text("mine")
+    with pytest.raises(ConfigError, match="not a charrnn run"):
+        finish(ask(corpus, force=True))
+    assert [p.name for p in output.iterdir()] == ["thesis.tex"]
+
+
+def test_force_keeps_the_old_run_until_the_new_one_has_made_a_step(corpus):
+    finish(ask(corpus))
+    before = (corpus.parent / "run" / "model.safetensors").read_bytes()
+    steps = run_training(ask(corpus, force=True, hidden_size=10))
+    assert isinstance(next(steps), StartReport)
+    assert (corpus.parent / "run" / "model.safetensors").read_bytes() == before
+    steps.close()
+
+
+def test_the_second_of_two_runs_in_one_directory_fails_and_names_the_first(corpus):
+    lock = RunLock.acquire(corpus.parent / "run")
+    with pytest.raises(BusyError, match="process"):
+        finish(ask(corpus))
+    lock.release()
+
+
+def test_a_bad_corpus_leaves_no_directory_behind(corpus):
+    corpus.write_bytes(b"")
+    with pytest.raises(CorpusError):
+        finish(ask(corpus, output=corpus.parent / "a" / "b"))
+    assert not (corpus.parent / "a").exists()
+
+
+def test_a_directory_that_is_removed_ends_the_run_and_is_not_made_anew(corpus):
+    import shutil
+
+    steps = run_training(ask(corpus))
+    for report in steps:
+        if isinstance(report, SaveReport):
+            shutil.rmtree(corpus.parent / "run")
+            break
+    with pytest.raises(StoreError):
+        list(steps)
+    assert not (corpus.parent / "run").exists()
+
+
+def spoil(monkeypatch, times, at=7):
+    """Let the loss at step `at` be nan, the first `times` times."""
+    import charrnn.trainer as trainer
+
+    forward, left = trainer.forward, [times]
+
+    def spoiled(session, window):
+        loss = forward(session, window)
+        if session.step + 1 == at and left[0]:
+            left[0] -= 1
+            return loss * math.nan
+        return loss
+
+    monkeypatch.setattr(trainer, "forward", spoiled)
+
+
+def test_a_divergence_goes_back_to_the_checkpoint_with_half_the_rate(corpus, monkeypatch):
+    spoil(monkeypatch, times=1)
+    reports = finish(ask(corpus))
+    (note,) = only(reports, NoteReport)
+    assert "step 7" in note.text
+    assert "back to step 5" in note.text
+    rates = {}
+    for report in only(reports, StepReport):
+        rates.setdefault(report.step, []).append(report.learning_rate)
+    assert rates[6][1] == pytest.approx(rates[6][0] / 2)
+    lines = (corpus.parent / "run" / "metrics.jsonl").read_text().splitlines()
+    logged = [json.loads(line)["step"] for line in lines if '"log"' in line]
+    assert logged == list(range(4, 41, 4))
+
+
+def test_the_fourth_divergence_ends_the_run(corpus, monkeypatch):
+    spoil(monkeypatch, times=4, at=2)
+    with pytest.raises(DivergedError, match="diverged 4 times"):
+        finish(ask(corpus))
+
+
+def test_patience_stops_early(corpus):
+    reports = finish(ask(corpus, learning_rate=3.0, warmup_steps=0, eval_every=2, patience=2))
+    assert reports[-1].stopped == "patience"
+    assert reports[-1].step < 40
+
+
+def test_without_a_held_out_part_the_last_weights_are_kept(corpus):
+    reports = finish(ask(corpus, valid_frac=0.0))
+    assert reports[-1].best_loss is None
+    assert only(reports, EvalReport)[-1].valid_loss is None
+    assert only(reports, EvalReport)[-1].best_step == 40
+
+
+def test_a_run_by_the_clock_ends_on_time_and_its_log_line_is_there(corpus):
+    options = dict.fromkeys(("max_steps", "eval_every", "save_every", "log_every", "sample_every"))
+    reports = finish(ask(corpus, **options, max_time=1.5))
+    steps = only(reports, StepReport)
+    assert 1.5 <= steps[-1].elapsed_seconds < 2.5
+    assert steps[-1].learning_rate < steps[len(steps) // 2].learning_rate
+
+
+def test_initial_weights_of_known_symbols_are_kept_and_new_ones_added(corpus):
+    finish(ask(corpus, output=corpus.parent / "first"))
+    other = corpus.parent / "other.txt"
+    other.write_text(TEXT.replace("7", "ß"))
+    initial = str(corpus.parent / "first")
+    request = ask(other, output=corpus.parent / "second", init_from=initial, max_steps=1)
+    finish(replace(request, config=replace(request.config, learning_rate=1e-9)))
+    old, new = read_model(corpus.parent / "first"), read_model(corpus.parent / "second")
+    assert set(new.tokenizer.vocabulary) == set(old.tokenizer.vocabulary) | {"ß"}
+    for symbol in old.tokenizer.vocabulary:
+        a, b = old.tokenizer.vocabulary.index(symbol), new.tokenizer.vocabulary.index(symbol)
+        for name in ("embedding.weight", "output.weight", "output.bias"):
+            np.testing.assert_allclose(new.weights[name][b], old.weights[name][a], atol=1e-6)
+    name = "recurrent.weight_hh_l0"
+    np.testing.assert_allclose(new.weights[name], old.weights[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("tokens", ["ab", "aba", "hello"])
+def test_any_text_of_two_tokens_trains(corpus, tokens):
+    corpus.write_text(tokens)
+    reports = finish(ask(corpus, max_steps=3, hidden_size=3, embedding_size=0, valid_frac=0.1))
+    assert reports[-1].step == 3
+    assert reports[0].notes
+
+
+def test_threads_and_all_other_choices_are_recorded(corpus):
+    finish(ask(corpus, seed=5))
+    record = json.loads((corpus.parent / "run" / "train.json").read_text())
+    options = record["options"]
+    assert (options["seed"], options["threads"], options["precision"]) == (5, 1, "fp32")
+    assert record["corpus"][0]["sha256"] == hashlib.sha256(corpus.read_bytes()).hexdigest()
+    assert record["versions"]["torch"] == torch.__version__
+    assert record["finished"] is True
+
+
+def test_logged_losses_are_means_since_the_last_line(corpus):
+    reports = finish(ask(corpus))
+    steps = [r.loss for r in only(reports, StepReport)]
+    for log in only(reports, LogReport):
+        assert log.loss == pytest.approx(np.mean(steps[log.step - 4 : log.step]))
