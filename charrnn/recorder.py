@@ -42,6 +42,7 @@ class Recorder:
 
     def resume_at(self, step: int) -> None:
         """Drop what was recorded after `step`, and the litter of a killed process."""
+        self.close()
         clean_temporaries(self.directory)
         Journal.trim(self.directory / METRICS, lambda line: line.get("step", 0) <= step)
 
@@ -97,6 +98,7 @@ class Recorder:
         )
 
     def close(self) -> None:
-        """Close the log."""
+        """Close the log; the next line opens it again."""
         if self.journal is not None:
             self.journal.close()
+            self.journal = None
