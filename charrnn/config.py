@@ -167,6 +167,7 @@ class TrainConfig:
             raise ConfigError(f"--pretokenized needs --level word, got {self.level}")
 
 
+BUDGETS = ("epochs", "max_steps", "max_time")  # only one may be given
 DEFAULT_MAX_TIME = 300.0  # seconds, the budget when none is given
 
 
