@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from charrnn.checkpoint import restore
 from charrnn.config import TRAINING_SAMPLE
+from charrnn.draft import Piece
 from charrnn.errors import DivergedError
 from charrnn.evaluate import BURN_IN, QUICK_BURN_IN, StoppedError, evaluate
 from charrnn.modeldir import read_newest_checkpoint
@@ -21,7 +22,7 @@ from charrnn.reports import (
     SaveReport,
     StepReport,
 )
-from charrnn.sampler import sample_text
+from charrnn.sampler import sample
 from charrnn.schedule import Schedule
 from charrnn.session import Setup, start_session
 from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session, train_steps
@@ -158,7 +159,9 @@ class RunLoop:
     def _sample(self) -> SampleReport:
         session = self.session
         stored = self.recorder.stored(session.model.to_weights())
-        text = sample_text(stored, TRAINING_SAMPLE, seed=(session.config.seed, session.step))
+        seed = session.config.seed + session.step
+        events = sample(stored, TRAINING_SAMPLE, seed=seed, keep_text=False)
+        text = "".join(event.text for event in events if isinstance(event, Piece))
         report = SampleReport(session.step, text)
         self.schedule.done("sample", session.now())
         self.recorder.append(report)
