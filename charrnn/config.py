@@ -140,7 +140,9 @@ class TrainConfig:
     epochs: int | None = option(None, "Budget: passes over the text.", Range(1, COUNT_MAX))
     max_steps: int | None = option(None, "Budget: optimizer steps.", Range(1, COUNT_MAX))
     max_time: float | None = option(
-        None, "Budget: seconds of training.", Range(0, 3.2e8, integer=False, above=True)
+        None,
+        "Budget: time of training, such as 90s, 3m or 1.5h.",
+        Range(0, 3.2e8, integer=False, above=True),
     )
     patience: int | None = option(
         None, "Stop after N evaluations without a better one.", Range(1, COUNT_MAX)

@@ -1,0 +1,96 @@
+"""The options of `charrnn sample`: what they are, and what they amount to together."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from charrnn.cli.options import flag_of, items_of
+from charrnn.config import COUNT_MAX, OnUnknown, Range, SampleConfig, option
+from charrnn.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """What a user may say about sampling beside SampleConfig."""
+
+    model: str | None = option(
+        None, "Model directory or checkpoint [default: $CHARRNN_MODEL, or the newest in runs/]."
+    )
+    prompt: str | None = option(None, "Text to go on from; - reads it from standard input.")
+    prompt_file: str | None = option(None, "File that holds the text to go on from.")
+    num_samples: int = option(1, "How many samples.", Range(1, COUNT_MAX))
+    argmax: bool = option(False, "Always take the likeliest token.")
+    stop: tuple[str, ...] = option((), "End before this string (may be given again).")
+    seed: int | None = option(
+        None, "Of the random numbers [default: another each time].", Range(0, 2**63 - 1)
+    )
+    no_echo: bool = option(False, "Do not write the prompt.")
+    null: bool = option(False, "End each sample with NUL.")
+    json: bool = option(False, "Write a JSON object a line.")
+    interactive: bool = option(False, "Read prompts line by line; an empty line ends.")
+    on_unknown: OnUnknown = option("error", "A character the model does not know.", None, OnUnknown)
+    device: str = option("auto", "Where it is computed; auto is the CPU for a few samples.")
+    verbose: bool = option(False, "Say model and seed on standard error.")
+
+
+ITEMS = items_of(TextOptions, SampleConfig)
+SHORT = {
+    "model": "-m",
+    "prompt": "-p",
+    "length": "-l",
+    "num_samples": "-n",
+    "temperature": "-t",
+    "null": "-0",
+    "interactive": "-i",
+    "verbose": "-v",
+}
+PANELS = {
+    "What is written": "model prompt prompt_file length num_samples stop min_length interactive",
+    "How the next token is drawn": (
+        "temperature argmax top_k top_p min_p repetition_penalty seed on_unknown device"
+    ),
+    "How it is written": "no_echo null json verbose",
+}
+FILTERS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+GREEDY = SampleConfig(temperature=0.0)
+
+
+def check_together(options: dict[str, Any]) -> None:
+    """Raise ConfigError for options that contradict each other."""
+    pairs = [("argmax", name) for name in FILTERS]
+    pairs += [("prompt", "prompt_file"), ("json", "null")]
+    pairs += [("interactive", name) for name in ("prompt", "prompt_file", "null", "num_samples")]
+    for one, other in pairs:
+        if options.get(one) not in (None, False) and options.get(other) not in (None, False):
+            raise ConfigError(f"{flag_of(one)} and {flag_of(other)} contradict each other")
+
+
+def sampling_config(generation: SampleConfig, options: dict[str, Any]) -> SampleConfig:
+    """Return how to draw: what was asked for, else what the model's directory says.
+
+    Raises ConfigError where the two do not fit together.
+    """
+    asked = {name: value for name, value in options.items() if name in items_of(SampleConfig)}
+    if options.get("argmax"):
+        asked |= {name: getattr(GREEDY, name) for name in FILTERS}
+    return replace(generation, **asked)
+
+
+def read_prompt(options: dict[str, Any]) -> str:
+    """Return the prompt, exactly as it was given; "" without one. Raises ConfigError."""
+    name, data = "standard input", None
+    if options.get("prompt") == "-":
+        data = sys.stdin.buffer.read()
+    elif "prompt_file" in options:
+        name = options["prompt_file"]
+        try:
+            data = Path(name).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"--prompt-file {name}: {error.strerror}") from None
+    if data is None:
+        return str(options.get("prompt", ""))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the prompt in {name} is not UTF-8 at byte {error.start}") from None

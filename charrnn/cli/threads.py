@@ -1,0 +1,37 @@
+"""The environment that number libraries read when they are loaded: call before torch or NumPy."""
+
+import os
+import sys
+from collections.abc import Mapping, MutableMapping
+
+SPIN_COUNT = 200  # turns an idle OpenMP thread waits before it sleeps
+
+
+def num_usable_cores() -> int:
+    """Return how many cores this process may use, whatever else is running on them."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS
+
+
+def settle_threads(
+    wanted: Mapping[str, int | str], environ: MutableMapping[str, str] = os.environ
+) -> None:
+    """Put into `environ` what it does not say itself."""
+    for name, value in wanted.items():
+        environ.setdefault(name, str(value))
+
+
+def prepare_training(threads: int | None) -> None:
+    """Set the OpenMP threads for torch: waiting threads sleep soon.
+
+    When another process is busy on a core, threads that spin take the time that the others need:
+    training falls to a fifth and less (libgomp's default), to 0.6 with a short spin.
+    """
+    assert "torch" not in sys.modules, "torch has read its environment"
+    settle_threads({"OMP_NUM_THREADS": threads or num_usable_cores(), "GOMP_SPINCOUNT": SPIN_COUNT})
+
+
+def prepare_sampling() -> None:
+    """Set one thread for NumPy's products: at one token a time, more of them only wait."""
+    settle_threads({"OPENBLAS_NUM_THREADS": 1})

@@ -1,0 +1,1 @@
+"""All drawing: what people see on a terminal, and the only place that imports Rich."""

@@ -1,0 +1,167 @@
+"""A training run on a terminal: a panel of numbers, a curve and the newest sample.
+
+Everything is drawn from `Progress`; text of the model is made visible and is never markup.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from charrnn.display.ending import start_lines
+from charrnn.display.foreign import visible
+from charrnn.display.numbers import show_duration, show_loss, show_rate
+from charrnn.display.output import Messages
+from charrnn.display.paint import Paint
+from charrnn.display.plain import PlainLog, last_lines
+from charrnn.display.progress import Progress
+from charrnn.display.region import Region
+from charrnn.display.sparkline import sparkline
+from charrnn.reports import (
+    EndReport,
+    EvalReport,
+    LogReport,
+    NoteReport,
+    Report,
+    SampleReport,
+    StartReport,
+)
+
+REFRESH_SECONDS = 0.2
+SAMPLE_LINES = 6
+MAX_WIDTH = 120  # cells; a wider terminal is not used up
+
+Clock = Callable[[], float]
+
+
+class LiveDisplay(PlainLog):
+    """Keeps a panel up to date; what must stay (warnings, the end) is written above it."""
+
+    def __init__(
+        self,
+        messages: Messages,
+        paint: Paint,
+        console: Console,
+        verbose: bool = False,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        super().__init__(messages, paint, verbose)
+        self.region, self.console, self.clock = Region(messages, console), console, clock
+        self.next_paint = 0.0
+
+    def show(self, report: Report) -> None:
+        """Paint what `report` changes; steps only a few times a second."""
+        self.progress.update(report)
+        for line in self.lasting_lines(report):
+            self.region.print_above(line)
+        if isinstance(report, EndReport):
+            return
+        due = isinstance(report, LogReport | EvalReport | SampleReport | NoteReport)
+        if due or self.clock() >= self.next_paint:
+            self.repaint()
+
+    def lasting_lines(self, report: Report) -> Iterator[str]:
+        """Yield the lines for `report` that stay on the screen."""
+        match report:
+            case StartReport():
+                yield from start_lines(report)
+                yield from (self.warning(note) for note in report.notes)
+            case NoteReport():
+                yield self.warning(report.text)
+            case EndReport():
+                self.repaint()
+                self.region.forget()
+                yield from last_lines(report, self.paint)
+
+    def repaint(self) -> None:
+        """Paint the panel as it is now."""
+        if self.progress.step is not None:
+            width = min(MAX_WIDTH, self.console.width - 1)  # the last column may wrap
+            self.region.paint(panel(self.progress, max(1, width)))
+        self.next_paint = self.clock() + REFRESH_SECONDS
+
+    def resumed(self) -> None:
+        """Start anew below what the shell has written while the process was stopped."""
+        self.region.forget()
+
+
+def panel(progress: Progress, width: int) -> RenderableType:
+    """Return all that is known of a run, in lines of at most `width` cells."""
+    rows: list[RenderableType] = [
+        ProgressBar(total=1.0, completed=progress.share, width=width),
+        *flow(list(fields(progress)), width),
+    ]
+    curve = sparkline(progress.losses, width - 6)
+    if curve:
+        rows.append(Text.assemble(("loss  ", "dim"), (curve, "cyan"), no_wrap=True))
+    if progress.sample is not None:
+        rows += sample_rows(progress.sample, width)
+    return Group(*rows)
+
+
+def fields(progress: Progress) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of the panel's numbers."""
+    step, evaluation = progress.step, progress.eval
+    assert step is not None
+    eta = progress.eta_seconds
+    yield "step", f"{step.step:,}"
+    yield "done", f"{progress.share:.1%}"
+    yield "ETA", "-" if eta is None else show_duration(eta)
+    yield "epoch", f"{step.epoch:.2f}"
+    loss = progress.train_loss
+    yield "train", show_loss(loss, progress.bits(loss))
+    if evaluation is not None:
+        yield "valid", show_loss(evaluation.valid_loss, evaluation.valid_bits_per_char)
+    rate = step.tokens_per_second if progress.log is None else progress.log.tokens_per_second
+    yield "tokens/s", show_rate(rate)
+    yield "lr", f"{step.learning_rate:.3g}"
+    yield "|grad|", f"{step.grad_norm:.3g}"
+
+
+def flow(pairs: list[tuple[str, str]], width: int) -> Iterator[Text]:
+    """Yield lines that hold the names and values, as many as fit in `width` cells each."""
+    line = Text(no_wrap=True, overflow="crop")
+    for name, value in pairs:
+        item = Text.assemble((f"{name} ", "dim"), (value, "bold"))
+        gap = 3 if line else 0
+        if line and line.cell_len + gap + item.cell_len > width:
+            yield line
+            line, gap = Text(no_wrap=True, overflow="crop"), 0
+        line.append(" " * gap).append_text(item)
+    yield line
+
+
+def sample_rows(report: SampleReport, width: int) -> Iterator[Text]:
+    """Yield the newest sample, cut to a few lines, under a heading."""
+    yield Text(f"sample at step {report.step:,}", style="dim", no_wrap=True)
+    lines = visible(report.text).expandtabs(4).strip("\n").split("\n")
+    for line in lines[:SAMPLE_LINES]:
+        text = Text("  " + line, no_wrap=True)
+        text.truncate(width, overflow="ellipsis")
+        yield text
+
+
+def make_console(stream: TextIO, color: bool) -> Console:
+    """Return a console that knows the terminal behind `stream`; sizes of 0 or no number are not
+    taken from the environment."""
+    environ = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    for name in ("COLUMNS", "LINES"):
+        value = os.environ.get(name, "")
+        if value.isdecimal() and int(value) > 1:
+            environ[name] = value
+    system = "auto" if color else None
+    return Console(
+        file=stream,
+        force_terminal=True,
+        no_color=not color,
+        color_system=system,  # type: ignore[arg-type]
+        legacy_windows=False,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        _environ=environ,
+    )
