@@ -33,9 +33,15 @@ class Recorder:
     """
 
     def __init__(
-        self, lock: RunLock, model: ModelConfig, tokenizer: Tokenizer, record: dict[str, Any]
+        self,
+        lock: RunLock,
+        model: ModelConfig,
+        tokenizer: Tokenizer,
+        start_id: int,
+        record: dict[str, Any],
     ) -> None:
         self.lock, self.model, self.tokenizer = lock, model, tokenizer
+        self.start_id = start_id  # the corpus's first token
         self.directory: Path = lock.directory
         self.record = {**record, "finished": False}
         self.journal: Journal | None = None
@@ -66,7 +72,14 @@ class Recorder:
         """Write the weights with all that is needed to sample from them, and the model card."""
         self.lock.check()
         step = None if evaluation is None else evaluation.best_step
-        write_model(self.directory, self.model, self.tokenizer, weights, step=step)
+        write_model(
+            self.directory,
+            self.model,
+            self.tokenizer,
+            weights,
+            step=step,
+            start_id=self.start_id,
+        )
         card = model_card(self.directory, self.model, self.tokenizer, self.record, evaluation)
         write_file(self.directory / CARD, card.encode("utf-8"), follow=False)
 
@@ -82,6 +95,7 @@ class Recorder:
         if self.journal is not None:
             self.journal.sync()
         tensors, metadata = capture(session, **flags)
+        metadata["start_id"] = str(self.start_id)
         path = write_checkpoint(self.directory, session.step, tensors, metadata)
         return SaveReport(session.step, path)
 
@@ -95,6 +109,7 @@ class Recorder:
             generation=SampleConfig(),
             sha256="",
             step=None,
+            start_id=self.start_id,
         )
 
     def close(self) -> None:

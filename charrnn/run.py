@@ -51,7 +51,8 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     session = build_session(setup)
     facts = run_facts(setup, num_parameters(session.model))
     record = train_record(prepared, setup.config, facts)
-    recorder = Recorder(prepared.lock, setup.model, setup.dataset.tokenizer, record)
+    first = int(setup.dataset.train[0])
+    recorder = Recorder(prepared.lock, setup.model, setup.dataset.tokenizer, first, record)
     notes = [*prepared.notes, *setup.notes]
     found = read_newest_checkpoint(prepared.directory) if prepared.record is not None else None
     flags: dict[str, bool] = {"events_done": True}

@@ -44,6 +44,7 @@ class StoredModel:
     generation: SampleConfig
     sha256: str  # of the file that the weights were read from, its own digits as zeros
     step: int | None
+    start_id: int | None = None  # the corpus's first token, where it has one
 
 
 def read_model(path: Path) -> StoredModel:
@@ -75,6 +76,7 @@ def write_model(
     generation: SampleConfig | None = None,
     *,
     step: int | None = None,
+    start_id: int | None = None,
 ) -> None:
     """Write a model into `directory`, whose lock the caller holds; the weights come last.
 
@@ -83,8 +85,8 @@ def write_model(
     check_weights(weights, config, WEIGHTS)
     options, vocabulary = config_to_json(config), tokenizer.to_json()
     metadata = {"format": "pt", **fingerprints(options, vocabulary)}
-    if step is not None:
-        metadata["step"] = str(step)
+    numbers = {"step": step, "start_id": start_id}
+    metadata |= {key: str(number) for key, number in numbers.items() if number is not None}
     files = {CONFIG: options, TOKENIZER: vocabulary}
     if not (directory / GENERATION).exists():
         files[GENERATION] = generation_to_json(generation or SampleConfig())
@@ -166,7 +168,8 @@ def _read(path: Path, directory: Path, file: Path) -> StoredModel:
         weights=weights,
         generation=_read_generation(directory / GENERATION),
         sha256=metadata["sha256"],
-        step=_step(metadata, str(file)),
+        step=_number(metadata, "step", 10**18, str(file)),
+        start_id=_number(metadata, "start_id", config.vocab_size, str(file)),
     )
 
 
@@ -177,10 +180,11 @@ def _read_generation(path: Path) -> SampleConfig:
     return generation_from_json(read_part(path, OPTIONS_LIMIT), str(path))
 
 
-def _step(metadata: dict[str, str], name: str) -> int | None:
-    text = metadata.get("step")
+def _number(metadata: dict[str, str], key: str, limit: int, name: str) -> int | None:
+    """Return an integer of the metadata below `limit`; None where there is none."""
+    text = metadata.get(key)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise ModelError(f"{name}: step {text[:40]!r}: needs an integer")
+    if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) < limit):
+        raise ModelError(f"{name}: {key} {text[:40]!r}: needs an integer below {limit}")
     return int(text)
