@@ -38,44 +38,42 @@ def split(pattern: str, behavior: str) -> dict[str, Any]:
     }
 
 
+BYTE_LEVEL: dict[str, Any] = {
+    "type": "ByteLevel",
+    "add_prefix_space": False,
+    "trim_offsets": True,
+    "use_regex": False,
+}
+BYTE_PAIRS: dict[str, Any] = {
+    "type": "BPE",
+    "dropout": None,
+    "unk_token": None,
+    "continuing_subword_prefix": None,
+    "end_of_word_suffix": None,
+    "fuse_unk": False,
+    "byte_fallback": False,
+    "ignore_merges": False,
+}
+NEWLINES = {"type": "Replace", "pattern": {"String": "\n"}, "content": f" {EOL} "}
+
+
 def description(level: Level, vocabulary: tuple[str, ...], pretokenized: bool) -> dict[str, Any]:
     """Return the content of tokenizer.json."""
     index = {symbol: i for i, symbol in enumerate(vocabulary)}
-    byte_level: dict[str, Any] = {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": True,
-        "use_regex": False,
-    }
     model: dict[str, Any] = {"type": "WordLevel", "vocab": index, "unk_token": UNK}
-    normalizer: dict[str, Any] | None = None
     decoder: dict[str, Any] | None = {"type": "Fuse"}
-    splitter = split(ANY, "Isolated")
+    splitter = split(PATTERN if level == "word" else ANY, "Isolated")
     if level == "byte":
-        model = {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": index,
-            "merges": [],
-        }
-        splitter = decoder = byte_level
+        model = {**BYTE_PAIRS, "vocab": index, "merges": []}
+        splitter = decoder = BYTE_LEVEL
     elif pretokenized:
-        normalizer = {"type": "Replace", "pattern": {"String": "\n"}, "content": f" {EOL} "}
         splitter, decoder = split(GAPS, "Removed"), None
-    elif level == "word":
-        splitter = split(PATTERN, "Isolated")
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [],
-        "normalizer": normalizer,
+        "normalizer": NEWLINES if pretokenized else None,
         "pre_tokenizer": splitter,
         "post_processor": None,
         "decoder": decoder,
