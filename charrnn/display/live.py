@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from rich.cells import chop_cells
 from rich.console import Console, Group, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from charrnn.display.ending import start_lines
@@ -79,9 +79,10 @@ class LiveDisplay(PlainLog):
 
     def repaint(self) -> None:
         """Paint the panel as it is now."""
-        if self.progress.step is not None:
-            width = min(MAX_WIDTH, self.console.width - 1)  # the last column may wrap
-            self.region.paint(panel(self.progress, max(1, width)))
+        if self.progress.step is None:
+            return
+        width = min(MAX_WIDTH, self.console.width - 1)  # the last column may wrap
+        self.region.paint(panel(self.progress, max(1, width)))
         self.next_paint = self.clock() + REFRESH_SECONDS
 
     def resumed(self) -> None:
@@ -92,7 +93,7 @@ class LiveDisplay(PlainLog):
 def panel(progress: Progress, width: int) -> RenderableType:
     """Return all that is known of a run, in lines of at most `width` cells."""
     rows: list[RenderableType] = [
-        ProgressBar(total=1.0, completed=progress.share, width=width),
+        bar(progress.share, width),
         *flow(list(fields(progress)), width),
     ]
     curve = sparkline(progress.losses, width - 6)
@@ -101,6 +102,12 @@ def panel(progress: Progress, width: int) -> RenderableType:
     if progress.sample is not None:
         rows += sample_rows(progress.sample, width)
     return Group(*rows)
+
+
+def bar(share: float, width: int) -> Text:
+    """Return a bar of `width` cells, of which `share` is done; it can be read without colours."""
+    done = round(share * width)
+    return Text.assemble(("━" * done, "green"), ("─" * (width - done), "dim"), no_wrap=True)
 
 
 def fields(progress: Progress) -> Iterator[tuple[str, str]]:
@@ -136,13 +143,12 @@ def flow(pairs: list[tuple[str, str]], width: int) -> Iterator[Text]:
 
 
 def sample_rows(report: SampleReport, width: int) -> Iterator[Text]:
-    """Yield the newest sample, cut to a few lines, under a heading."""
+    """Yield the newest sample, folded and cut to a few lines, under a heading."""
     yield Text(f"sample at step {report.step:,}", style="dim", no_wrap=True)
     lines = visible(report.text).expandtabs(4).strip("\n").split("\n")
-    for line in lines[:SAMPLE_LINES]:
-        text = Text("  " + line, no_wrap=True)
-        text.truncate(width, overflow="ellipsis")
-        yield text
+    folded = [part for line in lines for part in chop_cells(line, max(2, width - 2)) or [""]]
+    for line in folded[:SAMPLE_LINES]:
+        yield Text("  " + line, no_wrap=True)
 
 
 def make_console(stream: TextIO, color: bool) -> Console:
