@@ -121,3 +121,16 @@ def test_a_pickle_or_an_archive_is_refused_and_does_nothing(model, tmp_path, nam
         archive.writestr("archive/data.pkl", pickle.dumps(Payload(fired)))
     refuses(model, name)
     assert not fired.exists()
+
+
+def test_a_place_that_may_not_be_looked_at_is_said_on_one_line(model, monkeypatch):
+    real = os.stat
+
+    def forbidden(path, *args, **kwargs):
+        if str(path).startswith(str(model)):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", forbidden)
+    assert refuses(model) == f"cannot read {model}: Permission denied"
+    assert "File name too long" in refuses("x" * 300)

@@ -102,8 +102,17 @@ def test_forging_itself_is_sound(model):
 
 @pytest.mark.parametrize("step", ["-1", "1.0", "", "x", "\u0661", "9" * 30])
 def test_a_step_that_is_no_count_is_refused(model, step):
-    forge(model, make_weights(make_config(num_layers=1)), step=step)
-    refuses(model, "model.safetensors")
+    for key in ("step", "start_id"):
+        forge(model, make_weights(make_config(num_layers=1)), **{key: step})
+        refuses(model, "model.safetensors")
+
+
+def test_a_first_token_that_the_vocabulary_does_not_have_is_refused(model):
+    weights = make_weights(make_config(num_layers=1))
+    forge(model, weights, start_id=str(len(SYMBOLS) - 1))
+    assert read_model(model).start_id == len(SYMBOLS) - 1
+    forge(model, weights, start_id=str(len(SYMBOLS)))
+    refuses(model, "model.safetensors: start_id")
 
 
 def test_weights_of_one_model_with_the_vocabulary_of_another_are_refused(model, tmp_path):

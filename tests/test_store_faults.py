@@ -102,3 +102,29 @@ def test_an_exception_of_the_caller_leaves_the_old_file_and_nothing_else(tmp_pat
         write_file(tmp_path / "x", blocks())
     assert names(tmp_path) == ["x"]
     assert read_file(tmp_path / "x") == b"old"
+
+
+def test_a_limit_on_file_sizes_is_a_plain_error(tmp_path):
+    program = f"""
+import resource
+from pathlib import Path
+from charrnn.errors import StoreError
+from charrnn.store import ArraySpool, Journal, write_file
+journal = Journal(Path({str(tmp_path / "m")!r}))
+journal.append({{"step": 1}})
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+for write in (
+    lambda: write_file(Path({str(tmp_path / "x")!r}), bytes(2000)),
+    lambda: journal.append({{"text": "x" * 2000}}),
+):
+    try:
+        write()
+    except StoreError as error:
+        print(error)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert [line.rpartition(": ")[2] for line in ran.stdout.splitlines()] == ["File too large"] * 2
+    assert names(tmp_path) == ["m"]
+    assert (tmp_path / "m").read_bytes() == b'{"step": 1}\n'

@@ -38,14 +38,17 @@ class Checkpoint(NamedTuple):
 def list_checkpoints(directory: Path) -> list[Path]:
     """Return the checkpoints of the model directory, the newest step first.
 
-    Raises ModelError where `checkpoints` is a symbolic link.
+    Raises ModelError where `checkpoints` is a symbolic link or cannot be read.
     """
     folder = directory / CHECKPOINTS
-    if folder.is_symlink():
-        raise ModelError(f"{folder} is a symbolic link: needs a directory")
-    if not folder.is_dir():
+    try:
+        if folder.is_symlink():
+            raise ModelError(f"{folder} is a symbolic link: needs a directory")
+        paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    except FileNotFoundError:
         return []
-    paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    except OSError as error:
+        raise ModelError(f"cannot read {folder}: {error.strerror}") from error
     return sorted(paths, key=checkpoint_step, reverse=True)
 
 

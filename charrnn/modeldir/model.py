@@ -1,6 +1,8 @@
 """A model: options, vocabulary and weights, written as one and refused unless they are one."""
 
 import hashlib
+import os
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +64,7 @@ def read_model(path: Path) -> StoredModel:
             return _read(path, directory, file)
         except ModelError:
             changed = _snapshot(directory, file) != before
-            written = changed or (directory / LOCK_NAME).exists()
+            written = changed or os.path.lexists(directory / LOCK_NAME)
             if not written or time.monotonic() > deadline:
                 raise
             time.sleep(0 if changed else _PAUSE)
@@ -88,7 +90,7 @@ def write_model(
     numbers = {"step": step, "start_id": start_id}
     metadata |= {key: str(number) for key, number in numbers.items() if number is not None}
     files = {CONFIG: options, TOKENIZER: vocabulary}
-    if not (directory / GENERATION).exists():
+    if not os.path.lexists(directory / GENERATION):
         files[GENERATION] = generation_to_json(generation or SampleConfig())
     write_files(directory, {**files, WEIGHTS: encode_tensors(weights, metadata)})
     clean_temporaries(directory)
@@ -120,10 +122,16 @@ def check_fingerprints(
 
 def _locate(path: Path) -> tuple[Path, Path]:
     """Return the model directory and the file with the weights that `path` means."""
-    if path.is_dir():
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelError(
+            f"{path} does not exist: needs a model's directory or a checkpoint"
+        ) from None
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if stat.S_ISDIR(status.st_mode):
         return path, path / WEIGHTS
-    if not path.exists():
-        raise ModelError(f"{path} does not exist: needs a model's directory or a checkpoint")
     if len(path.parts) < 3:
         path = path.absolute()
     parent = path.parent
@@ -175,7 +183,7 @@ def _read(path: Path, directory: Path, file: Path) -> StoredModel:
 
 def _read_generation(path: Path) -> SampleConfig:
     """Return the sampling defaults; the file may be missing."""
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         return SampleConfig()
     return generation_from_json(read_part(path, OPTIONS_LIMIT), str(path))
 

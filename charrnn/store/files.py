@@ -95,11 +95,11 @@ def read_file(path: Path, *, limit: int | None = None, follow: bool = True) -> b
 def make_directory(path: Path, *, mode: int = 0o777, parents: bool = True) -> None:
     """Create the directory `path`, durably, if it is not there; `parents` too unless forbidden."""
     path = Path(path)
-    if path.is_dir():
-        return
-    if parents and path.parent != path:
-        make_directory(path.parent, mode=mode)
     with store_errors("create directory", path):
+        if path.is_dir():
+            return
+        if parents and path.parent != path:
+            make_directory(path.parent, mode=mode)
         try:
             path.mkdir(mode)
         except FileExistsError:

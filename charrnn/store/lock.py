@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +31,16 @@ class RunLock:
         Raises BusyError, which names the process that holds it, and StoreError.
         """
         created: list[Path] = []
-        for _ in range(_ATTEMPTS):
-            created += [path for path in _missing(directory) if path not in created]
-            make_directory(directory)
-            descriptor = _take(directory)
-            if descriptor is not None:
-                return cls(directory, tuple(created), descriptor)
+        try:
+            for _ in range(_ATTEMPTS):
+                created += [path for path in _missing(directory) if path not in created]
+                make_directory(directory)
+                descriptor = _take(directory)
+                if descriptor is not None:
+                    return cls(directory, tuple(created), descriptor)
+        except BaseException:
+            _remove_empty(created)
+            raise
         raise StoreError(f"cannot lock {directory}: it is removed again and again")
 
     def check(self) -> None:
@@ -50,16 +55,20 @@ class RunLock:
             if _is_current(descriptor, self.directory):
                 with contextlib.suppress(OSError):
                     (self.directory / LOCK_NAME).unlink()
-            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
     def discard(self) -> None:
         """Release, and remove the directories made for the lock as far as they are empty."""
         self.release()
-        for path in sorted(self.created, key=lambda path: len(path.parts), reverse=True):
-            try:
-                path.rmdir()
-            except OSError:
-                return
+        _remove_empty(self.created)
+
+
+def _remove_empty(directories: Sequence[Path]) -> None:
+    """Remove the directories, the innermost first, as far as they are empty."""
+    for path in sorted(directories, key=lambda path: len(path.parts), reverse=True):
+        with contextlib.suppress(OSError):
+            path.rmdir()
 
 
 def _missing(directory: Path) -> list[Path]:
@@ -91,6 +100,11 @@ def _take(directory: Path) -> int | None:
             raise BusyError(
                 f"{directory} is being written by {holder}: wait for it, or give another --output"
             ) from None
+        except OSError:  # no locks on this file system, or locked and not written
+            if _is_current(descriptor, directory):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            raise
         finally:
             if descriptor >= 0:
                 os.close(descriptor)

@@ -34,7 +34,8 @@ class ArraySpool:
 
     def __init__(self, dtype: DTypeLike, directory: Path | None = None) -> None:
         self.dtype = np.dtype(dtype)
-        self.directory = Path(directory or tempfile.gettempdir())
+        with store_errors("write", Path("a temporary file")):
+            self.directory = Path(directory or tempfile.gettempdir())
         self._num_bytes = 0
         with store_errors("write a temporary file in", self.directory):
             name, self._descriptor = create_temporary(self.directory / "spool", 0o600)
