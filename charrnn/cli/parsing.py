@@ -8,8 +8,8 @@ import re
 from charrnn.config import Range
 from charrnn.errors import ConfigError
 
-INTEGER = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
-DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)  # more digits are a slip of the hand
+DECIMAL = re.compile(r"[+-]?([0-9]{1,19}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 UNITS = {"s": 1, "m": 60, "h": 3600}
 SHOWN = 60  # characters of a wrong value
 

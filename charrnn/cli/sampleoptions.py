@@ -61,8 +61,9 @@ def check_together(options: dict[str, Any]) -> None:
     pairs = [("argmax", name) for name in FILTERS]
     pairs += [("prompt", "prompt_file"), ("json", "null")]
     pairs += [("interactive", name) for name in ("prompt", "prompt_file", "null", "num_samples")]
+    said = {name for name, value in options.items() if value is not False}
     for one, other in pairs:
-        if options.get(one) not in (None, False) and options.get(other) not in (None, False):
+        if {one, other} <= said:
             raise ConfigError(f"{flag_of(one)} and {flag_of(other)} contradict each other")
 
 
