@@ -1,0 +1,60 @@
+"""What the machine itself allows: matrix products of the network's shapes, and memory bandwidth."""
+
+import time
+
+import numpy as np
+import torch
+
+
+def product_rate(rows, inner, columns, dtype, seconds=0.3):
+    """Return floating-point operations per second of (rows, inner) @ (inner, columns)."""
+    a, b = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+    for _ in range(3):
+        a @ b
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        a @ b
+        count += 1
+    return 2 * rows * inner * columns * count / (time.perf_counter() - began)
+
+
+def train_limit(vocab_size, hidden_size, num_layers, dtype, batch_size=32, seq_length=64):
+    """Return tokens per second if a training step were its matrix products alone.
+
+    The recurrent product is made once a token forward and once backward, at the batch's few rows;
+    the input, output and weight-gradient products for the whole window at once.
+    """
+    size, embedding = hidden_size, min(hidden_size, 128)
+    rows = batch_size * seq_length
+    small = product_rate(batch_size, size, 4 * size, dtype)
+    seconds = 0.0
+    for layer in range(num_layers):
+        inputs = size if layer else embedding
+        large = product_rate(rows, inputs, 4 * size, dtype)
+        seconds += 2 * 2 * 4 * size * size / small  # forward and backward, a token
+        seconds += (3 * 2 * 4 * size * inputs + 2 * 4 * size * size) / large
+    return 1 / (seconds + 3 * 2 * size * vocab_size / product_rate(rows, size, vocab_size, dtype))
+
+
+def read_bandwidth(num_bytes=1 << 28, repeats=5):
+    """Return bytes per second of reading memory that no cache holds, on one core."""
+    data = np.ones(num_bytes // 8)
+    best = min(_timed(data.sum) for _ in range(repeats))
+    return num_bytes / best
+
+
+def vector_product_rate(size, columns, seconds=0.3):
+    """Return vector-matrix products per second, float32, NumPy: what one step cannot do without."""
+    vector = np.ones(size, np.float32)
+    matrix = np.ones((size, columns), np.float32)
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        vector @ matrix
+        count += 1
+    return count / (time.perf_counter() - began)
+
+
+def _timed(call):
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
