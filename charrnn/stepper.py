@@ -118,9 +118,9 @@ class Stepper:
         self._layers = layers
         return self.step(tokens[-1])
 
-    def resized(self, batch_size: int) -> "Stepper":
+    def resized(self, batch_size: int, backend: Backend | None = None) -> "Stepper":
         """Return a stepper of the same weights for another number of streams, from zero."""
-        return Stepper(self.packed, batch_size, self.backend)
+        return Stepper(self.packed, batch_size, backend or self.backend)
 
     def reset(self) -> None:
         """Go back to the zero state."""

@@ -71,6 +71,8 @@ class Bfloat16Backend(NumpyBackend):
     """NumPy but for the products, in bfloat16: for batches, on CPUs with units for it."""
 
     def product(self, inputs: Array, matrix: Array, outputs: Array) -> Call:
+        if inputs.ndim == 1:
+            return super().product(inputs, matrix, outputs)
         rows, depth = inputs.shape
         padded = -(-depth // DEPTH) * DEPTH
         low_inputs = torch.zeros(rows, padded, dtype=torch.bfloat16)

@@ -1,0 +1,285 @@
+"""Samples are what a slow loop over the whole prefix draws, in order, whatever is drawn beside."""
+
+import itertools
+import math
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+
+from charrnn import sampler
+from charrnn.config import ModelConfig, SampleConfig
+from charrnn.draft import Done, Piece
+from charrnn.drawing import uniforms
+from charrnn.errors import ConfigError, DeviceError, TokenizerError
+from charrnn.modeldir import StoredModel, weight_shapes
+from charrnn.sampler import opening, sample
+from charrnn.tokenizer import Tokenizer
+from charrnn.tokenizer_json import byte_alphabet
+
+STREAM = Tokenizer("char", tuple("\n abcdefg"))
+NAMES = Tokenizer("char", ("<s>", "</s>", *"\n abcdefg"))
+SEED = 17
+
+
+def make_model(tokenizer, cell="lstm", num_layers=2, scale=0.9):
+    config = ModelConfig(
+        vocab_size=len(tokenizer),
+        cell_type=cell,
+        embedding_size=4,
+        hidden_size=6,
+        num_layers=num_layers,
+    )
+    random = np.random.default_rng(8)
+    weights = {
+        name: random.normal(0, scale, shape).astype(np.float32)
+        for name, shape in weight_shapes(config).items()
+    }
+    defaults = SampleConfig(length=30)
+    return StoredModel(Path("run"), config, tokenizer, weights, defaults, "", None)
+
+
+def draw_all(model, num_samples=1, *, stops=(), prompt="", seed=SEED, **options):
+    """Return the Dones, having checked that the events come in order and fit together."""
+    config = SampleConfig(**{"length": 30, **options})
+    events = list(
+        sample(model, config, prompt=prompt, seed=seed, num_samples=num_samples, stops=tuple(stops))
+    )
+    dones = [event for event in events if isinstance(event, Done)]
+    assert [done.index for done in dones] == list(range(num_samples))
+    told = 0
+    texts = [""] * num_samples
+    for event in events:
+        assert event.index == told
+        if isinstance(event, Done):
+            told += 1
+        else:
+            assert event.text
+            texts[event.index] += event.text
+    assert texts == [done.text for done in dones]
+    return dones
+
+
+def plain_draw(model, first, length, index=0, temperature=1.0, seed=SEED):
+    """Return ids and sum of ln p, drawn by reading the whole prefix anew for each token."""
+    numbers, ids, logprob = uniforms(seed, index), list(first), 0.0
+    banned = [i for i in (model.tokenizer.unk_id, model.tokenizer.bos_id) if i is not None]
+    for _ in range(length):
+        logits, _ = reference.run(
+            model.config.cell_type, ids, model.weights, model.config.num_layers
+        )
+        shares = np.exp(logits[-1]) / np.exp(logits[-1]).sum()
+        tempered = shares ** (1 / temperature)
+        tempered[banned] = 0
+        sums = np.cumsum(tempered / tempered.sum())
+        token = int(np.searchsorted(sums, next(numbers), side="right"))
+        logprob += math.log(shares[token])
+        ids.append(token)
+        if token == model.tokenizer.eos_id:
+            break
+    return ids[len(first) :], logprob
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+@pytest.mark.parametrize("cell", ["lstm", "peephole", "gru", "rnn"])
+def test_a_sample_is_what_a_slow_loop_over_the_prefix_draws(cell, temperature):
+    model = make_model(STREAM, cell)
+    (done,) = draw_all(model, prompt="ab", temperature=temperature)
+    wanted, logprob = plain_draw(model, STREAM.encode("ab"), 30, temperature=temperature)
+    assert done.text == STREAM.decode(wanted)
+    assert done.logprob == pytest.approx(logprob, abs=1e-4)
+    assert (done.tokens, done.finish_reason, done.prompt) == (30, "length", "ab")
+
+
+def test_argmax_takes_the_likeliest_after_the_whole_prefix():
+    model = make_model(STREAM)
+    (done,) = draw_all(model, prompt="bad", temperature=0)
+    ids = STREAM.encode("bad").tolist()
+    for _ in range(30):
+        logits, _ = reference.run("lstm", ids, model.weights, 2)
+        ids.append(int(logits[-1].argmax()))
+    assert done.text == STREAM.decode(ids[3:])
+
+
+def test_each_of_many_samples_draws_from_its_own_numbers(monkeypatch):
+    monkeypatch.setattr(sampler, "GROUP", 3)
+    model = make_model(STREAM)
+    dones = draw_all(model, 5, prompt="c")
+    for done in dones:
+        wanted, logprob = plain_draw(model, STREAM.encode("c"), 30, done.index)
+        assert done.text == STREAM.decode(wanted)
+        assert done.logprob == pytest.approx(logprob, abs=1e-4)
+    assert len({done.text for done in dones}) == 5
+
+
+def test_the_same_seed_gives_the_same_text_and_another_one_another():
+    model = make_model(STREAM)
+    assert draw_all(model, 3, seed=5) == draw_all(model, 3, seed=5)
+    assert draw_all(model, seed=5)[0].text != draw_all(model, seed=6)[0].text
+
+
+def test_documents_begin_with_the_start_symbol_and_end_with_the_end(monkeypatch):
+    monkeypatch.setattr(sampler, "GROUP", 8)
+    model = make_model(NAMES)
+    dones = draw_all(model, 20, prompt="a", length=12)
+    assert {done.finish_reason for done in dones} == {"length", "end"}
+    for done in dones:
+        wanted, logprob = plain_draw(model, [0, *NAMES.encode("a")], 12, done.index)
+        assert done.text == NAMES.decode(wanted)
+        assert done.tokens == len(wanted)
+        assert (done.finish_reason == "end") == (wanted[-1] == 1)
+        assert done.logprob == pytest.approx(logprob, abs=1e-4)
+
+
+def test_documents_without_a_prompt_begin_with_the_start_symbol_alone():
+    model = make_model(NAMES)
+    for done in draw_all(model, 3, length=0):
+        assert done.text == NAMES.decode(plain_draw(model, [0], 500, done.index)[0])
+        assert done.finish_reason == "end"
+
+
+@pytest.mark.parametrize("num_samples", [1, 7])
+def test_a_least_length_is_kept(num_samples):
+    model = make_model(NAMES)
+    assert min(len(done.text) for done in draw_all(model, 40, length=40)) < 9
+    dones = draw_all(model, num_samples, length=40, min_length=9)
+    assert min(len(done.text) for done in dones) >= 9
+
+
+def test_stops_cut_each_sample_for_itself():
+    model = make_model(STREAM)
+    free = draw_all(model, 6)
+    for done, whole in zip(draw_all(model, 6, stops=["c", "ga"]), free, strict=True):
+        ends = [whole.text.find(stop) + len(stop) for stop in ("c", "ga") if stop in whole.text]
+        if ends:
+            cut = whole.text[: min(ends)]
+            assert done.text == cut.removesuffix("c").removesuffix("ga")
+            assert (done.finish_reason, done.tokens) == ("stop", min(ends))
+        else:
+            assert done.text == whole.text
+    assert {done.finish_reason for done in draw_all(model, 6, stops=["c", "ga"])} >= {"stop"}
+
+
+def test_without_a_prompt_the_network_first_reads_a_newline():
+    model = make_model(STREAM)
+    assert draw_all(model)[0].text == STREAM.decode(plain_draw(model, [0], 30)[0])
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "start_id", "tokens"),
+    [
+        (Tokenizer("char", tuple("abc\n")), 1, [3]),
+        (Tokenizer("byte", tuple(byte_alphabet())), None, [10]),
+        (Tokenizer("word", ("<unk>", "a", "\n")), None, [2]),
+        (Tokenizer("word", ("<unk>", "a", "<eos>"), pretokenized=True), None, [2]),
+        (Tokenizer("word", ("<unk>", "a", "b")), None, [1]),
+        (Tokenizer("char", tuple("helo")), None, [0]),
+        (Tokenizer("char", tuple("helo")), 2, [2]),
+        (Tokenizer("char", ("<s>", "</s>", "\n", "a")), 3, [0]),
+    ],
+)
+def test_what_is_read_first_without_a_prompt(tokenizer, start_id, tokens):
+    assert opening(tokenizer, "", "error", start_id) == (tokens, [])
+
+
+def test_the_prompt_is_read_behind_the_start_of_a_document_only():
+    assert opening(STREAM, "ab", "error", None) == ([2, 3], [2, 3])
+    assert opening(NAMES, "ab", "error", None) == ([0, 4, 5], [4, 5])
+
+
+def test_an_unknown_character_of_the_prompt_is_an_error_or_skipped():
+    model = make_model(STREAM)
+    with pytest.raises(TokenizerError, match=r"U\+0078"):
+        sample(model, prompt="axb")
+    found = [event.text for event in sample(model, prompt="axb", on_unknown="skip", seed=1)]
+    assert found == [event.text for event in sample(model, prompt="ab", seed=1)]
+    assert opening(STREAM, "xyz", "skip", None) == ([0], [])
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [({"num_samples": 0}, "0"), ({"stops": [""]}, "empty")]
+)
+def test_what_makes_no_sense_is_an_error_at_once(options, word):
+    with pytest.raises(ConfigError, match=word):
+        sample(make_model(STREAM), **options)
+
+
+def test_the_defaults_are_those_of_the_model():
+    events = list(sample(make_model(STREAM), seed=3))
+    assert events[-1].tokens == 30
+
+
+def test_the_penalty_sees_the_prompt():
+    model = make_model(STREAM, scale=0.2)
+    (done,) = draw_all(model, prompt="abcdef", length=1, temperature=0, repetition_penalty=1000)
+    assert done.text in "g\n "
+
+
+def test_a_stream_without_end_comes_token_by_token_and_needs_no_memory():
+    config = SampleConfig(length=0)
+    stream = sample(make_model(STREAM), config, num_samples=3, seed=2, keep_text=False)
+    first = list(itertools.islice(stream, 2000))
+    assert {type(event) for event in first} == {Piece}
+    assert {event.index for event in first} == {0}
+    del first
+    tracemalloc.start()
+    for _ in itertools.islice(stream, 2000):
+        pass
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 20_000
+
+
+def test_finished_samples_leave_the_batch(monkeypatch):
+    sizes = []
+    step = sampler.Stepper.step
+    monkeypatch.setattr(
+        sampler.Stepper, "step", lambda self, t: (sizes.append(self.batch_size), step(self, t))[1]
+    )
+    draw_all(make_model(NAMES), 16, length=0)
+    assert sizes[0] == 1  # the prompt
+    assert sizes[1] == 16
+    assert sizes[1:] == sorted(sizes[1:], reverse=True)
+    assert sizes[-1] < 8
+
+
+def test_another_backend_draws_the_same():
+    from charrnn.torch_backend import TorchBackend
+
+    model = make_model(NAMES)
+    wanted = draw_all(model, 5)
+    with pytest.MonkeyPatch.context() as patch:
+        backend = TorchBackend("cpu")
+        patch.setattr(sampler, "choose_backends", lambda device, work: (backend, backend))
+        found = draw_all(model, 5)
+    assert [done.text for done in found] == [done.text for done in wanted]
+
+
+def test_much_work_is_done_in_bfloat16_where_that_is_quick(monkeypatch):
+    monkeypatch.setattr(sampler, "SLOW_WORK", 1)
+    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: False)
+    assert sampler.choose_backends("auto", 2) == (None, None)
+    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: True)
+    assert sampler.choose_backends("cpu", 0) == (None, None)
+    first, others = sampler.choose_backends("auto", 2)
+    assert first is None
+    assert type(others).__name__ == "Bfloat16Backend"
+    dones = draw_all(make_model(NAMES), 9, length=20)
+    assert {done.finish_reason for done in dones} == {"length", "end"}
+
+
+def test_a_device_that_is_not_there_is_an_error(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(DeviceError, match="cuda"):
+        sample(make_model(STREAM), device="cuda")
+    with pytest.raises(ConfigError, match="tpu"):
+        sample(make_model(STREAM), device="tpu")
+
+
+def test_sampling_on_a_cpu_needs_no_torch():
+    code = "import sys, charrnn.sampler; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
