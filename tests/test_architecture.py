@@ -47,8 +47,6 @@ ORDER = [
     "drawing",
     "stops",
     "draft",
-    "drawing",
-    "draft",
     "sampler",
     "card",
     "recorder",
