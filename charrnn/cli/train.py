@@ -1,7 +1,6 @@
 """`charrnn train`: options -> a request -> reports, which are shown, and ends as they say."""
 
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -10,9 +9,10 @@ import typer
 from charrnn.cli.options import add_options, as_typed
 from charrnn.cli.process import die, memory_advice
 from charrnn.cli.signals import Stop, stopped_by_signals
-from charrnn.cli.streams import require_stdout
+from charrnn.cli.streams import ReaderGoneError, require_stdout
 from charrnn.cli.threads import prepare_training
 from charrnn.cli.trainoptions import ITEMS, PANELS, SHORT, make_request, merge_file
+from charrnn.display.output import drop_pending
 
 if TYPE_CHECKING:
     from charrnn.reports import Report
@@ -45,6 +45,7 @@ def train(
 def run(request: "RunRequest", options: dict[str, Any]) -> None:
     """Carry out `request` and show what happens; a signal that stopped it ends the process."""
     from charrnn.display.training import choose_display
+    from charrnn.reports import StepReport
     from charrnn.run import run_training
 
     as_json = options.get("json", False)
@@ -63,19 +64,27 @@ def run(request: "RunRequest", options: dict[str, Any]) -> None:
         closing(cast(Any, run_training(request, stop))) as reports,
     ):
         for report in reports:
-            take(report, stop, display.show, as_json)
+            stop.graceful = stop.graceful or isinstance(report, StepReport)
+            as_json = as_json and write_json(report)
+            display.show(report)
     if stop.requested is not None:
         die(stop.requested)
 
 
-def take(report: "Report", stop: Stop, show: "Callable[[Report], None]", as_json: bool) -> None:
-    """Show one report; from the first step on a signal no longer ends the process at once."""
-    from charrnn.reports import StepReport
+def write_json(report: "Report") -> bool:
+    """Write what the log keeps of `report` as a JSON line; return whether anybody reads it.
+
+    A run goes on without readers: its result is the model.
+    """
     from charrnn.strictjson import dumps
 
-    stop.graceful = stop.graceful or isinstance(report, StepReport)
-    if as_json and hasattr(report, "record"):
-        line = dumps(report.record(), indent=None, sort_keys=False)
-        sys.stdout.write(line.decode("ascii") + "\n")
+    if not hasattr(report, "record"):
+        return True
+    line = dumps(report.record(), indent=None, sort_keys=False).decode("ascii")
+    try:
+        sys.stdout.write(line + "\n")
         sys.stdout.flush()
-    show(report)
+    except ReaderGoneError:
+        drop_pending(sys.stdout)
+        return False
+    return True
