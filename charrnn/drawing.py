@@ -61,7 +61,7 @@ class Chooser:
         self._banned[banned] = True
         filtered = config.top_k or config.top_p < 1 or config.min_p
         self._quick: Draw | None = None
-        if config.temperature and config.repetition_penalty == 1 and not filtered:
+        if config.repetition_penalty == 1 and not filtered:
             self._quick = quick_draw(config.temperature, len(tokenizer), banned)
         self.start(1)
 
@@ -103,12 +103,13 @@ def quick_draw(temperature: float, vocab_size: int, banned: Sequence[int]) -> Dr
     """Return a function for one sample: logits (V,), uniform number -> token, ln p of it.
 
     The numbers of `filter_logits`, `draw` and `log_probabilities` in a handful of calls, where a
-    temperature above 0 and `banned` ids are all that is asked for.
+    temperature and `banned` ids are all that is asked for.
     """
     shifted, shares, sums = np.empty(vocab_size), np.empty(vocab_size), np.empty(vocab_size)
+    greedy, plain = temperature == 0, temperature == 1 and not banned
     temperature, hidden = max(temperature, TEMPERATURE_MIN), np.array(banned, np.intp)
-    add, copy, divide, exp, log = np.add, np.copyto, np.divide, np.exp, math.log
-    finite, plain = math.isfinite, temperature == 1 and not banned
+    add, copy, divide, exp = np.add, np.copyto, np.divide, np.exp
+    finite, log = math.isfinite, math.log
 
     def draw_one(logits: Logits, number: float) -> tuple[int, float]:
         largest = logits.item(logits.argmax())
@@ -120,6 +121,11 @@ def quick_draw(temperature: float, vocab_size: int, banned: Sequence[int]) -> Dr
         if plain:
             add.accumulate(shares, 0, None, sums)
             whole = total = sums.item(-1)
+        elif greedy:
+            whole = add.reduce(shares)
+            shifted[hidden] = -math.inf
+            token = int(shifted.argmax())
+            return token, shifted.item(token) - log(whole)
         else:
             whole = add.reduce(shares)
             divide(shifted, temperature, shares)

@@ -35,11 +35,11 @@ def filter_logits(
     weights: Weights = logits.astype(np.float64)
     check_finite(weights.max(axis=1))
     if banned is not None:
-        weights[np.broadcast_to(banned, weights.shape)] = -np.inf
+        np.copyto(weights, -np.inf, where=banned)
     if seen is not None:
         penalize(weights, seen, config.repetition_penalty)
     largest = weights.max(axis=1, keepdims=True)
-    if np.isneginf(largest).any():
+    if largest.min() == -np.inf:
         raise ConfigError("every symbol of the vocabulary is banned: nothing can be drawn")
     weights -= largest
     if config.temperature == 0:
@@ -51,7 +51,7 @@ def filter_logits(
     if config.top_p < 1:
         keep_top_p(weights, config.top_p)
     if config.min_p > 0:
-        weights[np.exp(weights) < config.min_p * (1 - ROUNDING)] = -np.inf
+        np.copyto(weights, -np.inf, where=np.exp(weights) < config.min_p * (1 - ROUNDING))
     return weights
 
 
@@ -74,10 +74,12 @@ def penalize(weights: Weights, seen: Mask, penalty: float) -> None:
 def keep_top_k(weights: Weights, k: int) -> None:
     """Drop, in place, all but exactly the `k` largest of each row; `k` is at most V."""
     smallest = np.partition(weights, -k, axis=1)[:, -k, None]  # that is kept
-    tied = weights == smallest
-    places = k - np.count_nonzero(weights > smallest, axis=1, keepdims=True)
-    excess = tied & (np.cumsum(tied, axis=1) > places)
-    weights[(weights < smallest) | excess] = -np.inf
+    dropped = weights < smallest
+    if weights.size - np.count_nonzero(dropped) > k * len(weights):  # more are tied than fit
+        tied = weights == smallest
+        places = k - np.count_nonzero(weights > smallest, axis=1, keepdims=True)
+        dropped |= tied & (np.cumsum(tied, axis=1) > places)
+    np.copyto(weights, -np.inf, where=dropped)
 
 
 def keep_top_p(weights: Weights, p: float) -> None:
@@ -85,21 +87,26 @@ def keep_top_p(weights: Weights, p: float) -> None:
 
     Holtzman et al. (2020), The curious case of neural text degeneration.
     """
-    for row in weights:
-        dropped = np.ones(len(row), np.bool_)
-        dropped[_nucleus(row, p)] = False
-        row[dropped] = -np.inf
-
-
-def _nucleus(row: Weights, p: float) -> npt.NDArray[np.intp]:
-    """Return the ids of the smallest set that reaches `p`, the likeliest first."""
-    shares = np.exp(row)
-    shares /= shares.sum()
-    candidates = np.arange(len(row))
-    if len(row) > HEAD:
+    targets = np.exp(weights).sum(axis=1, keepdims=True) * (p - ROUNDING)
+    if weights.shape[1] <= HEAD:
+        _keep_first(weights, targets)
+        return
+    for row, target in zip(weights, targets, strict=True):
         head = np.flatnonzero(row >= np.partition(row, -HEAD)[-HEAD])
-        if shares[head].sum() >= p:
-            candidates = head
-    order = candidates[np.argsort(-row[candidates], kind="stable")]
-    size = np.searchsorted(np.cumsum(shares[order]), p - ROUNDING) + 1
-    return order[:size]
+        if np.exp(row[head]).sum() < target:
+            _keep_first(row[None], target[None])
+            continue
+        likeliest = row[None, head]
+        _keep_first(likeliest, target[None])
+        row[:] = -np.inf
+        row[head] = likeliest
+
+
+def _keep_first(weights: Weights, targets: Weights) -> None:
+    """Drop, in place, what comes after the likeliest of each row add up to `targets` (B, 1)."""
+    order = np.argsort(-weights, axis=1, kind="stable")
+    sums = np.cumsum(np.exp(np.take_along_axis(weights, order, axis=1)), axis=1)
+    sizes = 1 + np.count_nonzero(sums < targets, axis=1, keepdims=True)
+    dropped = np.empty(weights.shape, np.bool_)
+    np.put_along_axis(dropped, order, np.arange(weights.shape[1]) >= sizes, axis=1)
+    np.copyto(weights, -np.inf, where=dropped)

@@ -37,24 +37,22 @@ def sample(
     num_samples: int = 1,
     stops: Sequence[str] = (),
     on_unknown: OnUnknown = "error",
-    start_id: int | None = None,
     device: str = "auto",
     keep_text: bool = True,
 ) -> Iterator[Event]:
     """Return samples as they are drawn: for each some Pieces and then its Done, in order.
 
-    Sample i draws from a generator made from (seed, i). `start_id` is what the network reads first
-    where there is no prompt, no document and no newline in the vocabulary. Without `keep_text` the
-    texts in Done are empty, and a stream without end needs no more memory than a short one.
-    Raises TokenizerError for a prompt that cannot be read, ConfigError and DeviceError.
+    Sample i draws from a generator made from (seed, i). A sample without end is the only one.
+    Without `keep_text` the texts in Done are empty, and a stream without end needs no more memory
+    than a short one. Raises TokenizerError for a prompt that cannot be read, ConfigError and
+    DeviceError; while drawing, ModelError where the network's output is not finite.
     """
     config = config or stored.generation
     if num_samples < 1:
         raise ConfigError(f"num_samples is {num_samples}: needs at least 1")
     StopFilter(stops)  # raises where one is empty
     assignment = Assignment(stored.tokenizer, config, seed, prompt, tuple(stops), keep_text)
-    start_id = stored.start_id if start_id is None else start_id
-    tokens, history = opening(stored.tokenizer, prompt, on_unknown, start_id)
+    tokens, history = opening(stored.tokenizer, prompt, on_unknown, stored.start_id)
     ends = stored.tokenizer.eos_id is not None or bool(stops)
     if config.length == 0 and not ends:
         num_samples = 1  # the first is without end
@@ -71,7 +69,8 @@ def opening(
 ) -> tuple[list[int], list[int]]:
     """Return the tokens that the network reads first, and those of the prompt alone.
 
-    With documents they begin with <s>; an empty prompt is else a newline, where it is known.
+    With documents they begin with <s>; else an empty prompt is a newline, or where that is not
+    known `start_id`, or the lowest id that stands for text.
     """
     history: list[int] = tokenizer.encode(prompt, on_unknown).tolist()
     if tokenizer.bos_id is not None:
