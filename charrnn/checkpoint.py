@@ -26,6 +26,8 @@ COUNTERS = (
     "num_divergences",
     "loss_sum",
     "loss_count",
+    "evaluated_step",
+    "sampled_step",
 )
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 

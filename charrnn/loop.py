@@ -133,6 +133,7 @@ class RunLoop:
         else:
             session.best.misses += 1
         report = replace(report, best_step=session.best.step)
+        session.evaluated_step = session.step
         self.schedule.done("eval", session.now(), session.now() - began)
         self.recorder.append(report)
         return report
@@ -163,6 +164,7 @@ class RunLoop:
         events = sample(stored, TRAINING_SAMPLE, seed=seed, keep_text=False)
         text = "".join(event.text for event in events if isinstance(event, Piece))
         report = SampleReport(session.step, text)
+        session.sampled_step = session.step
         self.schedule.done("sample", session.now())
         self.recorder.append(report)
         return report
@@ -197,9 +199,10 @@ class RunLoop:
         session = self.session
         why: Ending = "patience" if session.progress() < 1 else "budget"
         try:
-            if session.best.step != session.step or session.best.weights is None:
+            if session.evaluated_step != session.step:
                 yield self._evaluate(QUICK_BURN_IN)
-            yield self._sample()
+            if session.sampled_step != session.step:
+                yield self._sample()
             yield self._final_evaluation()
         except StoppedError:
             yield self._save(events_done=True)

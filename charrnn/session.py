@@ -97,6 +97,7 @@ def start_session(session: Session, setup: Setup) -> None:
     session.model.generator = session.generator
     session.state, session.best = None, Best()
     session.step = session.tokens = session.loss_count = 0
+    session.evaluated_step = session.sampled_step = 0
     session.loss_sum = 0.0
 
 

@@ -57,6 +57,8 @@ class Session:
     num_divergences: int = 0
     loss_sum: float = 0.0  # since the last log
     loss_count: int = 0
+    evaluated_step: int = 0  # of the newest evaluation
+    sampled_step: int = 0  # of the newest sample
     best: Best = field(default_factory=Best)
     clock_offset: float | None = field(default=None)  # time.monotonic() at zero elapsed seconds
 

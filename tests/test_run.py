@@ -327,6 +327,29 @@ def test_patience_stops_early(corpus):
     assert reports[-1].step < 40
 
 
+class StopAt:
+    """Says stop at the n-th time that it is asked."""
+
+    def __init__(self, count):
+        self.left = count
+
+    def __call__(self):
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_a_signal_at_any_moment_of_the_last_step_leaves_each_line_once(corpus, patience):
+    options = {"valid": other_text(corpus), "patience": patience, "max_steps": 10, "eval_every": 2}
+    finish(ask(corpus, **options, output=corpus.parent / "whole"))
+    expected = fingerprint(corpus.parent / "whole")
+    for count in range(14, 34):
+        output = corpus.parent / f"stopped-{count}"
+        list(run_training(ask(corpus, **options, output=output), StopAt(count)))
+        finish(ask(corpus, **options, output=output, resume=True))
+        assert fingerprint(output) == expected, count
+
+
 def test_without_a_held_out_part_the_last_weights_are_kept(corpus):
     reports = finish(ask(corpus, valid_frac=0.0))
     assert reports[-1].best_loss is None
