@@ -13,6 +13,8 @@ LAYER_BATCH = 32  # streams, at char level
 WINDOW = 64  # tokens per window
 STREAM_WINDOWS = 4  # windows that a stream should at least hold
 TOKENS_PER_SECOND = {"cpu": 4.0e7, "cuda": 2.0e9}  # times hidden size: a rough machine
+PEAK_RATE = 0.015  # of an LSTM with 256 units
+RATE_FACTORS = {"lstm": 1.0, "peephole": 1.0, "gru": 0.5, "rnn": 0.2}
 EVALUATIONS = 20  # over a run counted in steps
 LOGS = 100
 SAMPLES = 8
@@ -138,12 +140,13 @@ def fill(config: TrainConfig, chosen: dict[str, Any]) -> TrainConfig:
 def choose_optimization(config: TrainConfig, passes: float) -> TrainConfig:
     """Fill in the rate and the regularisers, from the size and the number of passes."""
     hidden = config.hidden_size or 256
+    rate = PEAK_RATE * RATE_FACTORS[config.cell] * (256 / hidden) ** 0.6
     chosen = {
-        "learning_rate": round(6e-3 * (256 / hidden) ** 0.6, 5),
+        "learning_rate": float(f"{rate:.2g}"),
         "dropout": 0.0 if passes < 2 else 0.1 if hidden <= 256 else 0.3,
         "input_dropout": 0.0,
         "weight_drop": 0.0,
-        "weight_decay": 0.01,
+        "weight_decay": 0.1,
     }
     return fill(config, chosen)
 
