@@ -92,13 +92,13 @@ def vocabulary_from_json(data: bytes, name: str) -> tuple[Level, tuple[str, ...]
     try:
         vocab = value["model"]["vocab"]
         found = value["pre_tokenizer"]
+        if not isinstance(vocab, dict) or any(type(i) is not int for i in vocab.values()):
+            raise ModelError(f"{name}: the vocabulary does not map symbols to integers")
         ids = sorted(vocab, key=vocab.__getitem__)
         if not ids or [vocab[symbol] for symbol in ids] != list(range(len(ids))):
             raise ModelError(f"{name}: the ids of the vocabulary are not 0, 1, 2, ..")
     except (KeyError, TypeError, AttributeError):
         raise ModelError(f"{name} is not a tokenizer of charrnn's") from None
-    if any(type(i) is not int for i in vocab.values()):
-        raise ModelError(f"{name}: the ids of the vocabulary are not integers")
     for level, pretokenized in (("char", False), ("byte", False), ("word", False), ("word", True)):
         expected = description(level, tuple(ids), pretokenized)  # type: ignore[arg-type]
         if found == expected["pre_tokenizer"]:

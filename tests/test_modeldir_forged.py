@@ -127,6 +127,16 @@ def test_weights_of_one_model_with_the_vocabulary_of_another_are_refused(model, 
     assert f"has {len(SYMBOLS) - 1} symbols: needs {len(SYMBOLS)}" in refuses(model)
 
 
+@pytest.mark.parametrize("vocab", [[], [1], [False], "abc", 3, None, {"a": 0.0}, {"a": True}, {}])
+def test_a_vocabulary_that_is_no_map_to_ids_is_refused(model, vocab):
+    path = model / "tokenizer.json"
+    value = json.loads(path.read_bytes())
+    value["model"]["vocab"] = vocab
+    path.write_text(json.dumps(value))
+    forge(model, make_weights(make_config(num_layers=1)))
+    refuses(model, "tokenizer.json")
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
