@@ -120,7 +120,7 @@ def _sample_groups(
     tokens: Sequence[int],
 ) -> Iterator[Event]:
     """Yield the events of all samples; `stepper` reads what they begin with, `tokens`, once."""
-    logits, state = stepper.read(tokens).copy(), stepper.state
+    logits, state = stepper.read(tokens), stepper.state
     for start in range(0, num_samples, GROUP):
         drafts = [
             Draft(assignment, index) for index in range(start, min(start + GROUP, num_samples))

@@ -116,6 +116,11 @@ def test_half_a_character_at_the_end_is_replaced():
     assert pieces == ["a", "", "\ufffd"]
 
 
+def test_half_a_character_may_complete_a_stop():
+    _, done = grow(BYTES, "ab€".encode()[:4], ["b\ufffd"], length=4)
+    assert (done.text, done.finish_reason) == ("a", "stop")
+
+
 @given(st.binary(min_size=1, max_size=12))
 def test_bytes_read_as_python_reads_them(data):
     _, done = grow(BYTES, data, length=len(data))

@@ -108,6 +108,20 @@ def test_the_quick_way_draws_what_the_long_way_draws(logits, temperature, banned
         assert logprob == pytest.approx(log_probabilities(row[None], wanted)[0], abs=1e-9)
 
 
+def test_a_banned_first_symbol_is_not_drawn_by_the_number_0():
+    assert quick_draw(1.0, 3, (0,))(np.zeros(3), 0.0)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [({"top_k": 2}, {1, 4}), ({"top_p": 0.5}, {1, 4}), ({"min_p": 0.6}, {1, 4})],
+)
+def test_one_sample_too_is_filtered(options, wanted):
+    chooser = Chooser(SampleConfig(**options), CHARS)
+    logits = np.log(SHARES)[None]
+    assert {chooser.choose(logits, [n / 50], [False])[0][0] for n in range(50)} == wanted
+
+
 def test_what_little_a_ban_leaves_is_drawn_from_faithfully():
     logits = np.array([1000.0, -1.0, -1.0 + math.log(3)])
     quick = quick_draw(1.0, 3, (0,))
@@ -150,10 +164,15 @@ def test_unknown_and_start_are_never_drawn():
 
 def test_the_penalty_looks_back_on_64_tokens_the_prompt_included():
     config = SampleConfig(temperature=0, repetition_penalty=4)
-    chooser = Chooser(config, CHARS, [1] + [2] * 63)
+    chooser = Chooser(config, CHARS, [0, 0, 1] + [2] * 63)
     logits = np.array([[1.0, 3.0, 3.5, 0, 0]])  # 1 and 2 are penalized to 0.75 and 0.875
     assert chooser.choose(logits, [0.5], [False])[0] == [0]  # now 1 is the 65th
     assert chooser.choose(logits, [0.5], [False])[0] == [1]
+
+
+def test_a_penalty_under_one_favours_what_was_read():
+    chooser = Chooser(SampleConfig(temperature=0, repetition_penalty=0.5), CHARS, [3])
+    assert chooser.choose(np.array([[1.9, 0, 0, 1, 0]]), [0.5], [False])[0] == [3]
 
 
 def test_each_sample_is_penalized_for_its_own_tokens():

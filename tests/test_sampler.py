@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,12 @@ def test_without_a_prompt_the_network_first_reads_a_newline():
     assert draw_all(model)[0].text == STREAM.decode(plain_draw(model, [0], 30)[0])
 
 
+def test_without_a_newline_it_reads_what_its_corpus_began_with():
+    letters = Tokenizer("char", tuple("abcdefgh"))
+    model = replace(make_model(letters), start_id=5)
+    assert draw_all(model)[0].text == letters.decode(plain_draw(model, [5], 30)[0])
+
+
 @pytest.mark.parametrize(
     ("tokenizer", "start_id", "tokens"),
     [
@@ -247,6 +254,15 @@ def test_finished_samples_leave_the_batch(monkeypatch):
     assert sizes[-1] < 8
 
 
+def test_the_penalty_of_a_sample_does_not_depend_on_who_left_the_batch(monkeypatch):
+    model = make_model(NAMES)
+    options = {"length": 0, "repetition_penalty": 1.5, "temperature": 1.5}
+    together = draw_all(model, 9, **options)
+    monkeypatch.setattr(sampler, "GROUP", 1)
+    alone = draw_all(model, 9, **options)
+    assert [done.text for done in together] == [done.text for done in alone]
+
+
 def test_another_backend_draws_the_same():
     from charrnn.torch_backend import TorchBackend
 
@@ -268,6 +284,15 @@ def test_much_work_is_done_in_bfloat16_where_that_is_quick(monkeypatch):
     first, others = sampler.choose_backends("auto", 2)
     assert first is None
     assert type(others).__name__ == "Bfloat16Backend"
+    works = []
+    choose = sampler.choose_backends
+    monkeypatch.setattr(
+        sampler,
+        "choose_backends",
+        lambda device, work: (works.append(work), choose(device, work))[1],
+    )
+    draw_all(make_model(NAMES))
+    assert works == [0]  # a single sample is never worth torch
     dones = draw_all(make_model(NAMES), 9, length=20)
     assert {done.finish_reason for done in dones} == {"length", "end"}
 
