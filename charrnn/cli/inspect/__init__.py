@@ -10,12 +10,14 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from charrnn.cli.helptext import PlainCommand
+from charrnn.cli.commandclass import PlainCommand
 from charrnn.cli.options import as_typed
 
 View = TypeVar("View", bound=Callable[..., None])
 
-VIEWS: tuple[str, ...] = ()  # modules of this package, in the order in which --help lists them
+VIEWS: tuple[str, ...] = (
+    "surprisal",
+)  # modules of this package, in the order in which --help lists them
 
 Model = Annotated[
     str | None,

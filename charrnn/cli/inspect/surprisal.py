@@ -1,0 +1,56 @@
+"""`charrnn inspect surprisal`: the surprise of each symbol of a text, and the text's loss."""
+
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.inspect import Json, Model, Text, view
+
+UNITS = ("char", "word", "line")
+
+
+@view("surprisal")
+def surprisal(
+    text: Text = None,
+    model: Model = None,
+    top_k: Annotated[int, typer.Option(min=0, max=9, help="Guesses for the next symbol.")] = 0,
+    by: Annotated[str, typer.Option(help="Paint each char, word or line.")] = "char",
+    exact: Annotated[bool, typer.Option("--exact", help="One single pass, slower.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Paint the whole text.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Where is the model surprised, and what did it expect? Scores any text."""
+    from charrnn.errors import ConfigError
+    from charrnn.strictjson import dumps
+    from charrnn.views.envelope import envelope, open_model, open_text
+    from charrnn.views.surprisal import measure_surprisal, warnings_of
+
+    if by not in UNITS:
+        raise ConfigError(f"--by is {by!r}: needs one of {', '.join(UNITS)}")
+    stored = open_model(model)
+    inspected = open_text(stored, text or [])
+    found = measure_surprisal(stored, inspected, top_k=top_k, exact=exact)
+    warnings = warnings_of(stored, found.totals)
+    symbols = stored.tokenizer.pieces
+    if as_json:
+        result = {
+            "totals": asdict(found.totals),
+            "tokens": [symbols[int(i)] for i in inspected.ids],
+            "nats": found.nats.tolist(),
+            "entropy": found.entropy.tolist(),
+            "rank": found.rank.tolist(),
+            "ratio": found.ratio.tolist(),
+            "guesses": found.guesses.tolist(),
+            "guess_probabilities": found.guess_shares.tolist(),
+        }
+        units = {"nats": "nats", "entropy": "nats", "loss": "nats per token"}
+        settings = {"top_k": top_k, "exact": exact}
+        whole = envelope("surprisal", stored, inspected, settings, units, result, warnings)
+        sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
+        return
+    from charrnn.display.views.surprisal import show_surprisal
+
+    pieces = [symbols[int(i)] or "⟨s⟩" for i in inspected.ids]
+    show_surprisal(found, pieces, symbols, warnings, unit=by, everything=everything)

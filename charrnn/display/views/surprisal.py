@@ -1,0 +1,147 @@
+"""surprisal on a terminal: the painted text, the guesses beneath it, and the totals."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.display.views.page import digit, legend, make_console, mark, one_column, shade
+from charrnn.views.surprisal import Surprisal, Totals, group_by
+
+FULL_BITS = 8.0  # the surprisal that is painted deepest
+SCREEN_LINES = 12  # of the painted text, unless all is asked for
+NUM_PEAKS = 8
+CONTEXT = 24  # tokens before a peak
+
+
+def show_surprisal(
+    found: Surprisal,
+    pieces: list[str],
+    symbols: list[str],
+    warnings: list[str],
+    *,
+    unit: str = "char",
+    everything: bool = False,
+    width: int | None = None,
+) -> None:
+    """Print the view: `pieces` are the texts of the tokens, `symbols` those of the vocabulary."""
+    console = make_console(width=width)
+    lines = painted_lines(found, pieces, symbols, unit, console)
+    for shown, line in enumerate(lines):
+        if not everything and shown >= SCREEN_LINES * (2 + found.guesses.shape[1]):
+            console.print(Text("… (--all paints the rest)", style="dim"))
+            break
+        console.print(line, no_wrap=True, crop=True)
+    console.print(legend("0", f"{FULL_BITS:g} bits or more; each symbol bears its own", console))
+    console.print()
+    if not everything:
+        for line in peak_lines(found, pieces):
+            console.print(line, no_wrap=True, crop=True)
+        console.print()
+    console.print(totals_table(found.totals))
+    for warning in warnings:
+        console.print(Text(f"warning: {warning}", style="yellow"))
+    console.print(Text(sentence(found.totals), style="bold"))
+
+
+def painted_lines(
+    found: Surprisal, pieces: list[str], symbols: list[str], unit: str, console: Console
+) -> Iterator[Text]:
+    """Yield the text painted by bits, in lines; beneath each line its guesses."""
+    texts, sums, starts = group_by(pieces, found.nats, unit)
+    sizes = np.diff(np.append(starts, len(pieces)))
+    colored = console.color_system is not None
+    guesses = found.guesses if unit == "char" else found.guesses[:, :0]
+    rows = [Text() for _ in range(2 + guesses.shape[1])]
+    used = 0
+    for text, nats, start, size in zip(texts, sums, starts, sizes, strict=True):
+        share = nats / math.log(2) / FULL_BITS / (1 if unit == "char" else size)
+        for part in wrapped(mark(text), console.width):
+            columns = cell_len(part)
+            if used and used + columns > console.width:
+                yield from finished(rows, colored)
+                rows, used = [Text() for _ in rows], 0
+            rows[0].append(part, shade(share) if colored else "")
+            rows[1].append(digit(share) + " " * (columns - 1))
+            for row, guess in zip(rows[2:], guesses[start], strict=True):
+                shown = one_column(symbols[guess]) if guess >= 0 else " "
+                row.append(shown + " " * (columns - 1), "dim")
+            used += columns
+        if text.endswith("\n") and used:
+            yield from finished(rows, colored)
+            rows, used = [Text() for _ in rows], 0
+    if used:
+        yield from finished(rows, colored)
+
+
+def wrapped(text: str, width: int) -> Iterator[str]:
+    """Yield `text` in parts of at most `width` columns."""
+    part, used = "", 0
+    for char in text:
+        columns = cell_len(char)
+        if used + columns > width and part:
+            yield part
+            part, used = "", 0
+        part, used = part + char, used + columns
+    yield part
+
+
+def finished(rows: list[Text], colored: bool) -> Iterator[Text]:
+    """Yield the rows of one line: the digits stand in for colours."""
+    yield rows[0]
+    if not colored:
+        yield rows[1]
+    yield from rows[2:]
+    if len(rows) > 2:
+        yield Text()
+
+
+def peak_lines(found: Surprisal, pieces: list[str]) -> Iterator[Text]:
+    """Yield the most surprising tokens with what stood before them."""
+    nats = np.nan_to_num(found.nats)
+    order = np.argsort(-nats, kind="stable")[:NUM_PEAKS]
+    yield Text("most surprising", style="bold")
+    for index in order:
+        if not nats[index]:
+            return
+        before = mark("".join(pieces[max(0, index - CONTEXT) : index]))
+        line = Text(f"{nats[index] / math.log(2):5.1f} bits  rank {found.rank[index]:<4} ")
+        line.append(before, "dim").append(mark(pieces[index]), shade(1.0))
+        yield line
+
+
+def totals_table(totals: Totals) -> Table:
+    """Return the totals of the text."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    rows = [
+        (f"{totals.loss:.4f}", "nats per token"),
+        (f"{totals.bits_per_char:.4f}", "bits per character"),
+        (f"{totals.bits_per_byte:.4f}", "bits per byte"),
+        (f"{totals.perplexity:.3f}", "perplexity per token"),
+        (f"{totals.top1:.1%}", "of the tokens were the likeliest"),
+        (f"{totals.entropy:.4f}", "nats expected: the mean entropy of the predictions"),
+        (f"{totals.num_tokens:,}", "tokens scored"),
+        (f"{totals.num_unknown:,}", "symbols unknown"),
+    ]
+    for number, meaning in rows:
+        table.add_row(number, meaning)
+    return table
+
+
+def sentence(totals: Totals) -> str:
+    """Return what the numbers say, in one sentence, with its caveat."""
+    excess = (totals.loss - totals.entropy) / math.log(2)
+    if abs(excess) < 0.02:
+        judged = "as it expected"
+    else:
+        judged = f"{abs(excess):.2f} bits a token {'more' if excess > 0 else 'less'} than expected"
+    bits = totals.loss / math.log(2)
+    return (
+        f"The text costs {bits:.3f} bits a token, {judged}; on a text it was trained on it is less."
+    )

@@ -1,0 +1,1 @@
+"""The views of `inspect`: numbers only, one file a view. Drawing is display's."""

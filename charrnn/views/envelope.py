@@ -1,0 +1,158 @@
+"""What all views have in common: the model and the text they look at, and the JSON around them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charrnn.config import Document
+from charrnn.corpus import SourceRecord
+from charrnn.encoding import Ids, encode_sources
+from charrnn.errors import ConfigError, CorpusError, ModelError
+from charrnn.modeldir import StoredModel, find_model, read_model, read_train_record
+from charrnn.request import RunRequest
+
+SCHEMA = "charrnn.inspect/1"
+MIN_TOKENS = 2
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A text as the model reads it."""
+
+    ids: Ids
+    bos_id: int | None  # None: one stream, whose first token nothing predicts
+    num_unknown: int
+    path: str | None
+    sha256: str | None
+    part: str  # "text" that was given, or "validation"
+
+
+def open_model(model: str | None) -> StoredModel:
+    """Return the model that `-m` names, as `sample` finds it."""
+    return read_model(find_model(model))
+
+
+def run_directory(stored: StoredModel) -> Path:
+    """Return the model directory, also where the model is one of its checkpoints."""
+    return stored.path.parent.parent if stored.path.is_file() else stored.path
+
+
+def open_text(stored: StoredModel, texts: Sequence[str]) -> Inspected:
+    """Return the texts that are given, else the model's own validation part.
+
+    Raises ConfigError where that part cannot be found as it was, CorpusError for a text that is too
+    short.
+    """
+    if not texts:
+        return validation_part(stored)
+    document: Document = "stream" if stored.tokenizer.bos_id is None else document_of(stored)
+    found = encode_sources(stored.tokenizer, find_texts(texts), document)
+    if len(found.ids) < MIN_TOKENS:
+        raise CorpusError(
+            f"{', '.join(texts)}: {len(found.ids)} known tokens: needs at least {MIN_TOKENS}"
+        )
+    record = found.records[0] if len(found.records) == 1 else None
+    return Inspected(
+        found.ids,
+        stored.tokenizer.bos_id,
+        found.num_unknown,
+        None if record is None else record.path,
+        None if record is None else record.sha256,
+        "text",
+    )
+
+
+def find_texts(texts: Sequence[str]) -> list[str]:
+    """Return the files that TEXT arguments mean."""
+    from charrnn.corpus import find_sources
+
+    return find_sources(texts)
+
+
+def document_of(stored: StoredModel) -> Document:
+    """Return what a document was in training; a whole file where that is not known."""
+    try:
+        kind: Document = read_train_record(run_directory(stored))["options"]["document"]
+    except (ModelError, KeyError):
+        return "file"
+    return kind
+
+
+def validation_part(stored: StoredModel) -> Inspected:
+    """Return the part of its own text that the model was not trained on."""
+    from charrnn.dataset import load_dataset
+    from charrnn.resume import check_same_texts, resumed_config, resumed_texts
+
+    remedy = "give the text: charrnn inspect VIEW TEXT"
+    try:
+        record = read_train_record(run_directory(stored))
+    except ModelError as error:
+        raise ConfigError(f"the model's own text is not known ({error}): {remedy}") from error
+    config, _ = resumed_config(RunRequest(), record)
+    texts, valid, encoding = resumed_texts(RunRequest(), record)
+    if "-" in (*texts, *valid):
+        raise ConfigError(f"the model's own text came from standard input: {remedy}")
+    try:
+        dataset = load_dataset(
+            texts, config, valid=valid or None, encoding=encoding, tokenizer=stored.tokenizer
+        )
+        check_same_texts(record, dataset)
+    except CorpusError as error:
+        raise ConfigError(f"{error}; {remedy}") from error
+    if len(dataset.valid) < MIN_TOKENS:
+        raise ConfigError(f"the model has no validation part: {remedy}")
+    source: SourceRecord = (*dataset.valid_records, *dataset.records)[0]
+    bos_id = None if config.document == "stream" else stored.tokenizer.bos_id
+    unknown = dataset.valid_unknown
+    return Inspected(dataset.valid, bos_id, unknown, source.path, source.sha256, "validation")
+
+
+def envelope(
+    view: str,
+    stored: StoredModel,
+    text: Inspected | None,
+    settings: Mapping[str, Any],
+    units: Mapping[str, str],
+    result: Mapping[str, Any],
+    warnings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return what `--json` writes: the result, and all that is needed to trust it.
+
+    Numbers that are not finite become null.
+    """
+    data = None
+    if text is not None:
+        part = {"path": text.path, "sha256": text.sha256, "part": text.part}
+        data = {**part, "n": len(text.ids), "unknown": text.num_unknown}
+    config = stored.config
+    return {
+        "schema": SCHEMA,
+        "view": view,
+        "model": {
+            "path": str(stored.path),
+            "sha256": stored.sha256,
+            "cell_type": config.cell_type,
+            "num_layers": config.num_layers,
+            "hidden_size": config.hidden_size,
+            "vocab_size": config.vocab_size,
+            "level": stored.tokenizer.level,
+        },
+        "data": data,
+        "settings": dict(settings),
+        "units": dict(units),
+        "result": finite(result),
+        "warnings": list(warnings),
+    }
+
+
+def finite(value: Any) -> Any:
+    """Return `value` with null for each number in it that is NaN or infinite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [finite(item) for item in value]
+    return value

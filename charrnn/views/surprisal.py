@@ -1,0 +1,157 @@
+"""surprisal: where is the model surprised, and what did it expect? Also the scorer of any text.
+
+S_t = -ln p(x_t | x_<t), in nats, on each token x_t; the entropy H_t of the same prediction; its
+rank, 1 + the number of symbols that were likelier; and the likeliest symbols for x_{t+1}. The
+totals are the loss that training reports, of the same function of the same logits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.modeldir import StoredModel
+from charrnn.views.envelope import Inspected
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums of a text and what they mean."""
+
+    nats: float
+    loss: float  # nats per token
+    bits_per_char: float
+    bits_per_byte: float
+    perplexity: float  # per token
+    num_tokens: int  # targets: in a stream all tokens but the first
+    num_chars: int
+    num_bytes: int
+    num_unknown: int
+    top1: float  # share of tokens that were the likeliest
+    entropy: float  # mean of H_t, nats
+    unknown_rate: float  # of words that are <unk>
+
+
+@dataclass(frozen=True)
+class Surprisal:
+    """Numbers for each token of a text; nan and 0 where nothing predicts it."""
+
+    totals: Totals
+    nats: Floats  # (N,) S_t
+    entropy: Floats  # (N,) H_t of the prediction of x_t
+    rank: NDArray[np.int64]  # (N,) 1 is the likeliest, 0 where there is none
+    ratio: Floats  # (N,) p / p of the likeliest
+    guesses: NDArray[np.int32]  # (N, k) likeliest symbols for x_{t+1}, -1 where unknown
+    guess_shares: NDArray[np.float32]  # (N, k) their probabilities
+
+
+def measure_surprisal(
+    stored: StoredModel, text: Inspected, *, top_k: int = 0, exact: bool = False
+) -> Surprisal:
+    """Return the surprisal of every token of `text`; `exact` makes one single pass.
+
+    Memory is bounded by the text's length times (5 + 2 k) numbers: logits are not kept.
+    """
+    import torch
+
+    from charrnn.batches import IGNORED
+    from charrnn.evaluate import block_nats, score_blocks
+    from charrnn.model import LanguageModel
+
+    model = LanguageModel(stored.config)
+    model.load_weights(stored.weights)
+    size, top_k = len(text.ids), min(top_k, stored.config.vocab_size)
+    nats, entropy, ratio = (np.full(size, np.nan) for _ in range(3))
+    rank = np.zeros(size, np.int64)
+    guesses = np.full((size, top_k), -1, np.int32)
+    shares = np.zeros((size, top_k), np.float32)
+    with torch.no_grad():
+        for block in score_blocks(model, text.ids, text.bos_id, exact=exact):
+            real = block.targets != IGNORED
+            at = block.positions[real.cpu().numpy()]
+            nats[at] = block_nats(block)[real].double().cpu().numpy()
+            log_p = block.logits[real].log_softmax(-1)  # (n, V)
+            true = log_p.gather(1, block.targets[real][:, None])
+            entropy[at] = -(log_p.exp() * log_p).sum(1).double().cpu().numpy()
+            rank[at] = 1 + (log_p > true).sum(1).cpu().numpy()
+            ratio[at] = (true[:, 0] - log_p.max(1).values).exp().double().cpu().numpy()
+            if top_k:
+                best, ids = log_p.topk(top_k, dim=1)
+                guesses[at - 1] = ids.cpu().numpy()
+                shares[at - 1] = best.exp().cpu().numpy()
+    totals = total(stored, text, nats, entropy, rank)
+    return Surprisal(totals, nats, entropy, rank, ratio, guesses, shares)
+
+
+def total(
+    stored: StoredModel,
+    text: Inspected,
+    nats: Floats,
+    entropy: Floats,
+    rank: NDArray[np.int64],
+) -> Totals:
+    """Return the sums over the tokens that are predicted."""
+    from charrnn.evaluate import Evaluation
+
+    tokenizer, real = stored.tokenizer, rank > 0
+    counts = np.bincount(np.asarray(text.ids)[real], minlength=len(tokenizer))
+    chars, num_bytes = (
+        int(counts @ sizes) for sizes in (tokenizer.token_chars(), tokenizer.token_bytes())
+    )
+    num = int(real.sum())
+    sums = Evaluation(float(nats[real].sum()), num, chars, num_bytes, text.num_unknown)
+    unknown = 0 if tokenizer.unk_id is None else int(counts[tokenizer.unk_id])
+    return Totals(
+        nats=sums.nats,
+        loss=sums.loss,
+        bits_per_char=sums.bits_per_char,
+        bits_per_byte=sums.bits_per_byte,
+        perplexity=sums.perplexity,
+        num_tokens=num,
+        num_chars=chars,
+        num_bytes=num_bytes,
+        num_unknown=text.num_unknown,
+        top1=float((rank[real] == 1).mean()),
+        entropy=float(entropy[real].mean()),
+        unknown_rate=unknown / num,
+    )
+
+
+def warnings_of(stored: StoredModel, totals: Totals) -> list[str]:
+    """Return what must be known before the totals are compared with another model's."""
+    found = []
+    if stored.tokenizer.level == "word" and totals.unknown_rate:
+        found.append(
+            f"{totals.unknown_rate:.1%} of the words are <unk>: bits per character and per byte "
+            "are not comparable with those of other models"
+        )
+    if stored.tokenizer.level != "word" and totals.num_unknown:
+        found.append(
+            f"{totals.num_unknown} characters are not in the vocabulary: they are skipped, and "
+            "are in no total"
+        )
+    return found
+
+
+def group_by(
+    pieces: list[str], nats: Floats, unit: str
+) -> tuple[list[str], Floats, NDArray[np.int64]]:
+    """Return the texts, the summed surprisal and the first token of each char, word or line.
+
+    A word is a run without blanks, with the blanks behind it; a line ends with its newline.
+    """
+    starts = [0]
+    for index in range(1, len(pieces)):
+        before, now = pieces[index - 1], pieces[index]
+        if (
+            unit == "char"
+            or (unit == "line" and before.endswith("\n"))
+            or (unit == "word" and before[-1:].isspace() and not now[:1].isspace())
+        ):
+            starts.append(index)
+    sums = np.add.reduceat(np.nan_to_num(nats), starts) if pieces else np.zeros(0)
+    ends = [*starts[1:], len(pieces)]
+    texts = ["".join(pieces[a:b]) for a, b in zip(starts, ends, strict=True)]
+    return texts, sums, np.array(starts, np.int64)
