@@ -126,13 +126,13 @@ def _data_size(header: Mapping[str, Any], name: str) -> int:
 
 
 def _portable(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """Return `array` in C order and little-endian."""
+    """Return `array` little-endian."""
     array = np.asarray(array)
     dtype = array.dtype.newbyteorder("<")
     if dtype not in _NAMES:
         raise ModelError(f"tensor {name} is {array.dtype}: needs one of {', '.join(DTYPES)}")
     _check_finite(name, array, "")
-    return np.asarray(array, dtype=dtype, order="C")
+    return np.asarray(array, dtype=dtype)
 
 
 def _check_finite(key: str, array: NDArray[Any], prefix: str) -> None:

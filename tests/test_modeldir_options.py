@@ -86,7 +86,8 @@ def test_sampling_defaults_survive_and_may_be_left_out():
     config = SampleConfig(0.7, 40, 0.9, 0.05, 1.2, 500, 20)
     assert generation_from_json(generation_to_json(config), "f") == config
     assert generation_from_json(b"{}", "f") == SampleConfig()
-    assert generation_from_json(b'{"temperature": 0, "top_k": 3}', "f").temperature == 0.0
+    read = generation_from_json(b'{"temperature": 2, "top_k": 3}', "f")
+    assert (read.temperature, type(read.temperature), read.top_k) == (2.0, float, 3)
 
 
 @pytest.mark.parametrize(

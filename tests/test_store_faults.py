@@ -58,6 +58,13 @@ def test_whatever_call_fails_each_of_several_files_is_old_or_new(tmp_path, for_g
         assert names(tmp_path) == ["a", "b"]
 
 
+def test_a_file_system_that_cannot_fsync_directories_is_written_nevertheless(tmp_path):
+    with FailingOs(7, errno.EINVAL)() as system:
+        write_file(tmp_path / "x", b"new")
+    assert system.names()[6] == "fsync"
+    assert read_file(tmp_path / "x") == b"new"
+
+
 def test_a_failed_fsync_is_not_tried_again_on_the_same_file(tmp_path):
     system = FailingOs(3, for_good=False)
     with system(), pytest.raises(StoreError):

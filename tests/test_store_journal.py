@@ -71,7 +71,9 @@ def test_a_number_that_is_not_finite_never_reaches_the_log(tmp_path):
 def test_trim_keeps_whole_lines_that_are_wanted_in_a_new_file(tmp_path):
     path = tmp_path / "m"
     good = b'{"step": 1}\n{"text": "a\\u2028b", "step": 2}\n'
-    path.write_bytes(good + b'{"step": 3}\nnot json\n\0\0\0\n[1]\n{"step": 2, "x": NaN}\n{"st')
+    path.write_bytes(
+        good + b'{"step": 3}\nnot json\n\0\0\0\n[1]\n{"step": 2, "x": NaN}\n{"step": 1}'
+    )
     inode = path.stat().st_ino
     assert [r["step"] for r in read_journal(path)] == [1, 2, 3]
     Journal.trim(path, lambda record: record["step"] <= 2)

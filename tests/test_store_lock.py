@@ -60,6 +60,15 @@ def test_a_lock_that_was_removed_with_its_directory_is_noticed(tmp_path):
         other.check()
 
 
+def test_a_holder_that_has_not_written_who_it_is_yet_is_not_taken_for_the_one_before(tmp_path):
+    lock = RunLock.acquire(tmp_path)
+    for stale in (b"999999999\n", b"", b"x\n"):
+        (tmp_path / ".lock").write_bytes(stale)
+        with pytest.raises(BusyError, match="being written by another process:"):
+            RunLock.acquire(tmp_path)
+    lock.release()
+
+
 def test_what_a_killed_holder_left_is_no_hindrance(tmp_path):
     (tmp_path / ".lock").write_bytes(b"999999999\n")
     lock = RunLock.acquire(tmp_path)

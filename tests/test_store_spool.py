@@ -135,6 +135,10 @@ def test_the_cache_is_ours_alone_and_where_the_environment_says(tmp_path, monkey
     for relative in ("", "not/absolute"):
         monkeypatch.setenv("XDG_CACHE_HOME", relative)
         assert cache_directory() == tmp_path / "home" / ".cache" / "charrnn"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: 12345)
+        assert cache_directory() is None
     (tmp_path / "xdg" / "charrnn").rmdir()
     (tmp_path / "xdg" / "charrnn").symlink_to(tmp_path / "home")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
@@ -148,16 +152,18 @@ def test_the_cache_is_ours_alone_and_where_the_environment_says(tmp_path, monkey
 
 
 def test_what_was_used_longest_ago_leaves_the_cache_first(tmp_path):
-    for age, name in enumerate(["d", "c", "b", "a"]):
+    for name in "hcaegbfd":
         write_file(tmp_path / name, bytes(100))
-        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+        os.utime(tmp_path / name, (1000 + ord(name), 1000 + ord(name)))
     for name, then in ((".x.1-00000000.tmp", 1000), (".y.1-00000000.tmp", time.time())):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (then, then))
     (tmp_path / "folder").mkdir()
     mapped = map_array(tmp_path / "a", np.uint8, 100)
-    prune_cache(tmp_path, 250)
-    assert names(tmp_path) == [".y.1-00000000.tmp", "a", "d", "folder"]
+    prune_cache(tmp_path, 450)
+    assert names(tmp_path) == [".y.1-00000000.tmp", "a", "f", "folder", "g", "h"]
+    prune_cache(tmp_path, 199)
+    assert names(tmp_path) == [".y.1-00000000.tmp", "a", "folder"]
     prune_cache(tmp_path, 0)
     assert names(tmp_path) == [".y.1-00000000.tmp", "folder"]
     assert mapped.tolist() == [0] * 100

@@ -33,7 +33,7 @@ def tensors():
     return {
         "output.weight": generator.normal(size=(7, 3)).astype(np.float32),
         "cursor": np.array(2**40 + 5),
-        "random": generator.integers(0, 256, 11, dtype=np.uint8),
+        "dropout": generator.integers(0, 256, 11, dtype=np.uint8),
         "half": np.array([0.5, -2], np.float16),
     }
 

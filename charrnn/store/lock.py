@@ -124,9 +124,9 @@ def _holder(descriptor: int) -> str:
     while time.monotonic() < deadline:
         text = os.pread(descriptor, 32, 0).strip()
         if text.isdigit() and _is_alive(int(text)):
-            break
+            return f"process {int(text)}"
         time.sleep(0.005)
-    return f"process {int(text)}" if text.isdigit() else "another process"
+    return "another process"
 
 
 def _is_alive(pid: int) -> bool:
