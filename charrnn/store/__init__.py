@@ -11,7 +11,7 @@ from charrnn.store.files import (
 )
 from charrnn.store.journal import Journal, read_journal
 from charrnn.store.lock import LOCK_NAME, RunLock
-from charrnn.store.spool import ArraySpool, cache_directory, map_array, prune_cache
+from charrnn.store.spool import ArraySpool, cache_directory, prune_cache
 
 __all__ = [
     "LOCK_NAME",
@@ -22,7 +22,6 @@ __all__ = [
     "clean_temporaries",
     "is_temporary",
     "make_directory",
-    "map_array",
     "prune_cache",
     "read_file",
     "read_journal",

@@ -15,7 +15,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from charrnn.errors import StoreError
 from charrnn.store.files import (
-    check_regular,
     create_temporary,
     is_temporary,
     make_directory,
@@ -73,7 +72,11 @@ class ArraySpool:
 
     def view(self) -> NDArray[Any]:
         """Return all values, read-only, as a window on the file: it takes no memory."""
-        return _map(self._descriptor, self.dtype, len(self))
+        if not len(self):
+            return np.empty(0, self.dtype)
+        with store_errors("map a temporary file in", self.directory):
+            window = mmap.mmap(self._descriptor, self._num_bytes, access=mmap.ACCESS_READ)
+        return np.frombuffer(window, self.dtype)
 
     def publish(self, path: Path) -> None:
         """Copy the values into the file `path`, mode 0600, whole or not at all."""
@@ -100,26 +103,6 @@ class ArraySpool:
         return b"".join(parts)
 
 
-def map_array(path: Path, dtype: DTypeLike, length: int) -> NDArray[Any]:
-    """Return the `length` values that `publish` wrote to `path`, read-only, taking no memory.
-
-    Marks the file as used just now. Raises StoreError if it is not there or of another size.
-    """
-    dtype = np.dtype(dtype)
-    with store_errors("read", path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            status = os.fstat(descriptor)
-            check_regular(path, status)
-            if status.st_size != length * dtype.itemsize:
-                raise StoreError(f"{path} has {status.st_size} bytes: needs {length} x {dtype}")
-            with contextlib.suppress(OSError):
-                os.utime(descriptor)
-            return _map(descriptor, dtype, length)
-        finally:
-            os.close(descriptor)
-
-
 def cache_directory() -> Path | None:
     """Return the directory of the cache, mode 0700, or None where there can be none.
 
@@ -138,9 +121,9 @@ def cache_directory() -> Path | None:
 
 
 def prune_cache(directory: Path, limit_bytes: int = CACHE_LIMIT) -> None:
-    """Remove files of the cache, the longest unused first, until the rest fits `limit_bytes`.
+    """Remove files of the cache, the oldest first, until the rest fits `limit_bytes`; never fails.
 
-    A file that another process has mapped stays readable to it. Never fails.
+    A file that another process has open stays readable to it.
     """
     files, now = [], time.time()
     with contextlib.suppress(OSError), os.scandir(directory) as entries:
@@ -160,11 +143,3 @@ def prune_cache(directory: Path, limit_bytes: int = CACHE_LIMIT) -> None:
         with contextlib.suppress(OSError):
             Path(path).unlink()
             total -= size
-
-
-def _map(descriptor: int, dtype: np.dtype[Any], length: int) -> NDArray[Any]:
-    if not length:
-        return np.empty(0, dtype)
-    with store_errors("map a file of", Path(f"{length * dtype.itemsize} bytes")):
-        window = mmap.mmap(descriptor, length * dtype.itemsize, access=mmap.ACCESS_READ)
-    return np.frombuffer(window, dtype)
