@@ -33,11 +33,14 @@ class LanguageModel(nn.Module):
         self.config, self.dropouts = config, dropouts or Dropouts()
         self.generator: torch.Generator | None = None  # of dropout; None: torch's own
         if config.embedding_size:
-            self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
+            size = (config.vocab_size, config.embedding_size)
+            self.embedding = nn.utils.skip_init(nn.Embedding, *size)
         self.recurrent = Recurrent(config, config.embedding_size or config.vocab_size)
-        self.output = nn.Linear(config.hidden_size, config.vocab_size)
+        self.output = nn.utils.skip_init(nn.Linear, config.hidden_size, config.vocab_size)
         if config.tie_weights:
             self.output.weight = self.embedding.weight
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return logits (T, B, V) and the state after the last token.

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn.config import Document
-from charrnn.corpus import SourceRecord
+from charrnn.config import Document, TrainConfig
+from charrnn.corpus import SourceRecord, find_sources
+from charrnn.dataset import Dataset, load_dataset
 from charrnn.encoding import Ids, encode_sources
-from charrnn.errors import ConfigError, CorpusError, ModelError
+from charrnn.errors import ConfigError, CorpusError, ModelError, StoreError
 from charrnn.modeldir import StoredModel, find_model, read_model, read_train_record
 from charrnn.request import RunRequest
+from charrnn.resume import check_same_texts, resumed_config, resumed_texts
 
 SCHEMA = "charrnn.inspect/1"
 MIN_TOKENS = 2
@@ -48,7 +50,7 @@ def open_text(stored: StoredModel, texts: Sequence[str]) -> Inspected:
     if not texts:
         return validation_part(stored)
     document: Document = "stream" if stored.tokenizer.bos_id is None else document_of(stored)
-    found = encode_sources(stored.tokenizer, find_texts(texts), document)
+    found = encode_sources(stored.tokenizer, find_sources(texts), document)
     if len(found.ids) < MIN_TOKENS:
         raise CorpusError(
             f"{', '.join(texts)}: {len(found.ids)} known tokens: needs at least {MIN_TOKENS}"
@@ -64,31 +66,24 @@ def open_text(stored: StoredModel, texts: Sequence[str]) -> Inspected:
     )
 
 
-def find_texts(texts: Sequence[str]) -> list[str]:
-    """Return the files that TEXT arguments mean."""
-    from charrnn.corpus import find_sources
-
-    return find_sources(texts)
-
-
 def document_of(stored: StoredModel) -> Document:
     """Return what a document was in training; a whole file where that is not known."""
     try:
         kind: Document = read_train_record(run_directory(stored))["options"]["document"]
-    except (ModelError, KeyError):
+    except (ModelError, StoreError, KeyError):
         return "file"
     return kind
 
 
-def validation_part(stored: StoredModel) -> Inspected:
-    """Return the part of its own text that the model was not trained on."""
-    from charrnn.dataset import load_dataset
-    from charrnn.resume import check_same_texts, resumed_config, resumed_texts
+def read_own_text(stored: StoredModel) -> tuple[Dataset, TrainConfig]:
+    """Return the text that the model was made from, as it was then, and the run's options.
 
+    Raises ConfigError where it is not there any more, or not as it was.
+    """
     remedy = "give the text: charrnn inspect VIEW TEXT"
     try:
         record = read_train_record(run_directory(stored))
-    except ModelError as error:
+    except (ModelError, StoreError) as error:
         raise ConfigError(f"the model's own text is not known ({error}): {remedy}") from error
     config, _ = resumed_config(RunRequest(), record)
     texts, valid, encoding = resumed_texts(RunRequest(), record)
@@ -101,8 +96,22 @@ def validation_part(stored: StoredModel) -> Inspected:
         check_same_texts(record, dataset)
     except CorpusError as error:
         raise ConfigError(f"{error}; {remedy}") from error
+    return dataset, config
+
+
+def own_dataset(stored: StoredModel) -> Dataset | None:
+    """Return the text that the model was made from; None where it cannot be found as it was."""
+    try:
+        return read_own_text(stored)[0]
+    except ConfigError:
+        return None
+
+
+def validation_part(stored: StoredModel) -> Inspected:
+    """Return the part of its own text that the model was not trained on."""
+    dataset, config = read_own_text(stored)
     if len(dataset.valid) < MIN_TOKENS:
-        raise ConfigError(f"the model has no validation part: {remedy}")
+        raise ConfigError("the model has no validation part: give the text")
     source: SourceRecord = (*dataset.valid_records, *dataset.records)[0]
     bos_id = None if config.document == "stream" else stored.tokenizer.bos_id
     unknown = dataset.valid_unknown

@@ -16,6 +16,8 @@ from charrnn.cli.options import as_typed
 View = TypeVar("View", bound=Callable[..., None])
 
 VIEWS: tuple[str, ...] = (
+    "summary",
+    "curve",
     "surprisal",
 )  # modules of this package, in the order in which --help lists them
 

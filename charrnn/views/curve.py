@@ -1,0 +1,83 @@
+"""curve: is it still learning? The losses, rates and gradient norms that a run recorded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import ConfigError
+from charrnn.modeldir import read_train_record
+from charrnn.modeldir.files import METRICS
+from charrnn.store import read_journal
+
+TAIL = 0.2  # of the run, in which "still learning" is decided
+GAIN = 0.005  # nats per token in that tail that count as learning
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What metrics.jsonl holds, in the order of the steps."""
+
+    log: list[dict[str, Any]]  # step, loss, learning_rate, grad_norm, elapsed_seconds ..
+    evaluations: list[dict[str, Any]]  # step, valid_loss ..
+    samples: list[dict[str, Any]]  # step, text
+    best_step: int | None
+    best_loss: float | None
+    clipped: float | None  # share of logged steps whose gradient was clipped
+    gain: float | None  # what the last fifth of the run took off the held-out loss, nats
+
+
+def read_curve(directory: Path) -> Curve:
+    """Return the curve of the run in `directory`; raise ConfigError where nothing is recorded."""
+    path = directory / METRICS
+    if not path.is_file():
+        raise ConfigError(f"{path} is not there: needs the directory of a run")
+    lines = read_journal(path)
+    log = [line for line in lines if line.get("event") == "log"]
+    measured = [line for line in lines if line.get("event") == "eval" and not line.get("final")]
+    evaluations = [line for line in measured if line.get("valid_loss") is not None]
+    if not log and not evaluations:
+        raise ConfigError(f"{path} has no losses: needs a run that made some steps")
+    best = min(evaluations, key=lambda line: float(line["valid_loss"]), default=None)
+    clip = read_train_record(directory)["options"].get("grad_clip") or 0.0
+    norms = [float(line["grad_norm"]) for line in log]
+    return Curve(
+        log=log,
+        evaluations=evaluations,
+        samples=[line for line in lines if line.get("event") == "sample"],
+        best_step=None if best is None else int(best["step"]),
+        best_loss=None if best is None else float(best["valid_loss"]),
+        clipped=sum(n > clip for n in norms) / len(norms) if clip and norms else None,
+        gain=late_gain(evaluations),
+    )
+
+
+def late_gain(evaluations: list[dict[str, Any]]) -> float | None:
+    """Return by how much the held-out loss fell in the last fifth of the steps; None if unknown."""
+    if len(evaluations) < 3:
+        return None
+    border = float(evaluations[-1]["step"]) * (1 - TAIL)
+    before = [line for line in evaluations if line["step"] <= border]
+    if not before:
+        return None
+    best = min(float(line["valid_loss"]) for line in evaluations)
+    return min(float(line["valid_loss"]) for line in before) - best
+
+
+def verdict(curve: Curve) -> str:
+    """Return what the curve says, in one sentence."""
+    if curve.best_loss is None:
+        return "Nothing was held out: only the training loss is known, which says little."
+    last = int(curve.evaluations[-1]["step"])
+    if curve.best_step is not None and curve.best_step < last * (1 - TAIL):
+        return (
+            f"The held-out loss was lowest at step {curve.best_step:,} of {last:,} and has risen "
+            "since: it overfits; more dropout or a smaller network may help."
+        )
+    if curve.gain is None:
+        return "Too few evaluations to say whether it is still learning."
+    if curve.gain > GAIN:
+        return (
+            f"Still learning: the last fifth took {curve.gain:.3f} nats off the held-out loss, "
+            "though a falling rate always helps at the end; a larger budget is worth a try."
+        )
+    return "It has levelled off: a larger budget alone will change little."

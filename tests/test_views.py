@@ -1,0 +1,194 @@
+"""The first views, on small models whose answers are known."""
+
+import json
+import math
+
+import jsonschema
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import charrnn
+from charrnn.cli.app import app
+from charrnn.config import ModelConfig
+from charrnn.errors import ConfigError
+from charrnn.evaluate import evaluate
+from charrnn.model import LanguageModel
+from charrnn.modeldir import read_model, write_model
+from charrnn.tokenizer import Tokenizer
+from charrnn.views.curve import late_gain, verdict
+from charrnn.views.envelope import finite, open_text, validation_part
+from charrnn.views.summary import bigram_loss, summarize
+from charrnn.views.surprisal import group_by, measure_surprisal
+
+TEXT = "".join(f"{i} and {i % 5}: [x/] \x1b[2J\n" for i in range(300))
+SCHEMA = {
+    "type": "object",
+    "required": ["schema", "view", "model", "data", "settings", "units", "result", "warnings"],
+    "additionalProperties": False,
+    "properties": {
+        "schema": {"const": "charrnn.inspect/1"},
+        "view": {"enum": ["summary", "curve", "surprisal"]},
+        "model": {"type": "object", "required": ["path", "sha256", "cell_type", "level"]},
+        "data": {
+            "type": ["object", "null"],
+            "required": ["path", "sha256", "part", "n", "unknown"],
+        },
+        "settings": {"type": "object"},
+        "units": {"type": "object"},
+        "result": {"type": "object"},
+        "warnings": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("views")
+    (folder / "text.txt").write_text(TEXT)
+    sizes = {"hidden_size": 17, "embedding_size": 5, "num_layers": 2}
+    list(
+        charrnn.train(folder / "text.txt", output=folder / "run", max_steps=60, threads=1, **sizes)
+    )
+    return folder / "run"
+
+
+@pytest.fixture
+def blind(tmp_path):
+    """A model of zeros: every symbol is as likely as any other."""
+    symbols = tuple("abcdefg")
+    config = ModelConfig(len(symbols), hidden_size=6, embedding_size=4)
+    weights = LanguageModel(config).to_weights()
+    (tmp_path / "blind").mkdir()
+    write_model(tmp_path / "blind", config, Tokenizer("char", symbols), weights)
+    (tmp_path / "text").write_text("abcagfeadd")
+    return read_model(tmp_path / "blind"), [str(tmp_path / "text")]
+
+
+def test_a_model_of_zeros_is_surprised_by_log_v_everywhere(blind):
+    stored, texts = blind
+    found = measure_surprisal(stored, open_text(stored, texts), top_k=3)
+    assert math.isnan(found.nats[0])
+    np.testing.assert_allclose(found.nats[1:], math.log(7), rtol=1e-6)
+    np.testing.assert_allclose(found.entropy[1:], math.log(7), rtol=1e-6)
+    assert found.rank.tolist() == [0] + [1] * 9
+    np.testing.assert_allclose(found.ratio[1:], 1, rtol=1e-6)
+    np.testing.assert_allclose(found.guess_shares[:-1], 1 / 7, rtol=1e-6)
+    assert found.guesses[-1].tolist() == [-1, -1, -1]
+    assert found.totals.perplexity == pytest.approx(7)
+
+
+def test_the_totals_are_the_evaluation_loss(run):
+    stored = read_model(run)
+    text = validation_part(stored)
+    assert text.part == "validation"
+    model = LanguageModel(stored.config)
+    model.load_weights(stored.weights)
+    sizes = (stored.tokenizer.token_chars(), stored.tokenizer.token_bytes())
+    expected = evaluate(model, text.ids, sizes)
+    totals = measure_surprisal(stored, text).totals
+    assert totals.loss == pytest.approx(expected.loss, abs=1e-9)
+    assert (totals.num_tokens, totals.num_chars) == (expected.num_tokens, expected.num_chars)
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert totals.loss == pytest.approx(json.loads(lines[-1])["valid_loss"], abs=1e-9)
+
+
+def test_rank_entropy_and_guesses_follow_from_the_probabilities(run, tmp_path):
+    stored = read_model(run)
+    (tmp_path / "text").write_text(TEXT[:200])
+    text = open_text(stored, [str(tmp_path / "text")])
+    found = measure_surprisal(stored, text, top_k=4, exact=True)
+    model = LanguageModel(stored.config)
+    model.load_weights(stored.weights)
+    import torch
+
+    with torch.no_grad():
+        logits, _ = model(torch.from_numpy(text.ids.astype(np.int64))[:, None])
+    shares = logits[:-1, 0].double().softmax(-1).numpy()
+    for index in range(1, 200):
+        row, true = shares[index - 1], shares[index - 1, text.ids[index]]
+        assert found.rank[index] == 1 + (row > true * (1 + 1e-6)).sum()
+        assert found.nats[index] == pytest.approx(-math.log(true), abs=1e-5)
+        assert found.entropy[index] == pytest.approx(-(row * np.log(row)).sum(), abs=1e-5)
+        assert found.guesses[index - 1, 0] == row.argmax()
+        assert found.guess_shares[index - 1, 0] == pytest.approx(row.max(), abs=1e-5)
+
+
+def test_words_and_lines_are_the_text_and_their_sums_the_whole():
+    pieces = list("To be,  or\nnot ")
+    nats = np.arange(len(pieces), dtype=np.float64)
+    nats[0] = np.nan
+    words, sums, _ = group_by(pieces, nats, "word")
+    assert words == ["To ", "be,  ", "or\n", "not "]
+    lines, line_sums, starts = group_by(pieces, nats, "line")
+    assert lines == ["To be,  or\n", "not "]
+    assert starts.tolist() == [0, 11]
+    assert sums.sum() == line_sums.sum() == np.nansum(nats)
+
+
+@pytest.mark.parametrize("view", ["summary", "curve", "surprisal"])
+def test_json_is_alone_on_stdout_without_nan_and_follows_the_schema(run, view):
+    result = CliRunner().invoke(app, ["inspect", view, "-m", str(run), "--json"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.isascii()
+    value = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(name))
+    jsonschema.validate(value, SCHEMA)
+    assert value["view"] == view
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("view", ["summary", "curve", "surprisal"])
+def test_what_is_drawn_fits_the_terminal_and_obeys_no_foreign_text(run, view, columns):
+    arguments = ["inspect", view, "-m", str(run)]
+    arguments += ["--top-k", "2"] if view == "surprisal" else []
+    environment = {"COLUMNS": str(columns), "NO_COLOR": "1"}
+    result = CliRunner().invoke(app, arguments, env=environment)
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= columns
+
+
+def test_a_model_without_its_text_asks_for_one(run, tmp_path):
+    stored = read_model(run)
+    record = json.loads((run / "train.json").read_text())
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (moved / name).write_bytes((run / name).read_bytes())
+    with pytest.raises(ConfigError, match="give the text"):
+        validation_part(read_model(moved))
+    assert record["texts"]
+    assert summarize(stored, run).floors["uniform"] == math.log(stored.config.vocab_size)
+    assert summarize(read_model(moved), moved).floors == {}
+
+
+def test_a_bigram_model_of_a_coin_that_alternates_is_nearly_certain():
+    train = np.array([0, 1] * 500)
+    assert bigram_loss(train, train, np.array([0.5, 0.5])) < 0.01
+    rng = np.random.default_rng(0)
+    coin = rng.integers(2, size=20_000)
+    assert bigram_loss(coin, coin, np.array([0.5, 0.5])) == pytest.approx(math.log(2), abs=1e-3)
+
+
+def test_the_curve_says_whether_it_still_learns():
+    falling = [{"step": s, "valid_loss": 3 - s / 100} for s in range(10, 110, 10)]
+    assert late_gain(falling) == pytest.approx(0.2)
+    flat = [{"step": s, "valid_loss": 1.5} for s in range(10, 110, 10)]
+    assert late_gain(flat) == 0
+    assert late_gain(flat[:2]) is None
+
+
+def test_numbers_that_are_not_finite_become_null():
+    assert finite({"a": [1.5, math.nan], "b": (math.inf, "x")}) == {
+        "a": [1.5, None],
+        "b": [None, "x"],
+    }
+
+
+def test_the_verdict_on_a_rising_curve_is_overfitting(run):
+    from charrnn.views.curve import read_curve
+
+    curve = read_curve(run)
+    assert verdict(curve)
+    assert curve.samples
+    assert 0 <= curve.clipped <= 1
