@@ -34,9 +34,10 @@ class LanguageModel(nn.Module):
         self.generator: torch.Generator | None = None  # of dropout; None: torch's own
         if config.embedding_size:
             size = (config.vocab_size, config.embedding_size)
-            self.embedding = nn.utils.skip_init(nn.Embedding, *size)
+            self.embedding = nn.utils.skip_init(nn.Embedding, *size)  # type: ignore[no-untyped-call]
         self.recurrent = Recurrent(config, config.embedding_size or config.vocab_size)
-        self.output = nn.utils.skip_init(nn.Linear, config.hidden_size, config.vocab_size)
+        sizes = (config.hidden_size, config.vocab_size)
+        self.output = nn.utils.skip_init(nn.Linear, *sizes)  # type: ignore[no-untyped-call]
         if config.tie_weights:
             self.output.weight = self.embedding.weight
         for parameter in self.parameters():
