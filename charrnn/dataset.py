@@ -1,31 +1,22 @@
 """Texts -> a vocabulary, and ids on disk cut into a training and a held-out part."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import Document, TrainConfig
-from charrnn.corpus import SourceRecord, TextReader, find_sources
-from charrnn.documents import split_documents
-from charrnn.encoding import (
-    EncodedText,
-    Ids,
-    count_unknown,
-    encode_sources,
-    group_documents,
-    id_dtype,
-)
+from charrnn.cache import CollectedText, Scheme
+from charrnn.config import TrainConfig
+from charrnn.corpus import STDIN, SourceRecord, find_sources, shown
+from charrnn.encoding import EncodedText, Ids, collect_sources, encode_sources, translate
 from charrnn.errors import CorpusError
 from charrnn.store import ArraySpool
 from charrnn.tokenizer import Tokenizer
-from charrnn.tokenizer_json import BOS, EOS, SPECIALS
-from charrnn.vocabulary import Collector, choose_vocabulary, make_collector
+from charrnn.vocabulary import BOS_PLACE, choose_vocabulary
 
 MIN_TOKENS = 2
-BOS_PLACE, EOS_PLACE = SPECIALS.index(BOS), SPECIALS.index(EOS)  # provisional ids
+NO_COUNTS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -57,73 +48,40 @@ def load_dataset(
     Raises CorpusError.
     """
     valid_sources = find_sources(valid) if valid else []
-    spool, collector, records = spool_text(find_sources(arguments), config, encoding)
-    with_valid = not valid_sources
-    cut, notes = find_cut(spool, config) if with_valid else (len(spool), ())
+    sources = find_sources(arguments)
+    if STDIN in sources and STDIN in valid_sources:
+        raise CorpusError("standard input (-) is both TEXT and --valid: it can be read once")
+    scheme = Scheme(config.level, config.pretokenized, config.document, encoding)
+    text = collect_sources(sources, scheme)
+    check_size(sources, len(text.spool))
+    cut, notes = (len(text.spool), ()) if valid_sources else find_cut(text.spool, config)
     if tokenizer is None:
-        counts = count_symbols(spool, len(collector.symbols), cut)
-        tokenizer, final = choose_vocabulary(collector, counts, config, grow_from)
-    else:
-        unknown = -1 if tokenizer.unk_id is None else tokenizer.unk_id
-        final = np.array([tokenizer.index.get(s, unknown) for s in collector.symbols], np.int32)
-    ids = translate(spool, final, len(tokenizer))
-    held_out = EncodedText(ids[cut:], count_unknown(ids[cut:], tokenizer))
-    if not with_valid:
+        counts = count_words(text, cut) if config.level == "word" else NO_COUNTS
+        tokenizer = choose_vocabulary(text.symbols, counts, config, grow_from)
+    encoded, cut = translate(text, tokenizer, cut)
+    train, held_out = encoded.ids[:cut], EncodedText(encoded.ids[cut:], encoded.num_unknown)
+    if valid_sources:
         held_out = encode_sources(tokenizer, valid_sources, config.document, encoding)
-    if len(held_out.ids) < MIN_TOKENS and (not with_valid or cut < len(ids)):
+    if len(held_out.ids) < MIN_TOKENS and (valid_sources or len(held_out.ids)):
         notes = (*notes, "the held-out part has under 2 tokens: nothing is held out")
-        held_out = EncodedText(ids[:0], 0, held_out.records)
+        held_out = EncodedText(encoded.ids[:0], 0, held_out.records)
     return Dataset(
-        tokenizer, ids[:cut], held_out.ids, held_out.num_unknown, records, held_out.records, notes
+        tokenizer,
+        train,
+        held_out.ids,
+        held_out.num_unknown,
+        encoded.records,
+        held_out.records,
+        notes,
     )
 
 
-def spool_text(
-    sources: list[str], config: TrainConfig, encoding: str
-) -> tuple[ArraySpool, Collector, tuple[SourceRecord, ...]]:
-    """Return the provisional ids of all sources, on disk, and which files they were."""
-    collector = make_collector(config)
-    readers = [TextReader(source, encoding) for source in sources]
-    spool = ArraySpool(np.uint8)
-    for ids in encode_readers(collector, readers, config.document):
-        if len(ids):
-            spool = widened(spool, int(ids.max()))
-            spool.append(ids)
-    if len(spool) < MIN_TOKENS:
-        names = ", ".join(sources)
-        shown = "is empty" if not len(spool) else f"has {len(spool)} token"
-        raise CorpusError(f"{names} {shown}: needs at least {MIN_TOKENS} tokens")
-    return spool, collector, tuple(r.record for r in readers if r.record is not None)
-
-
-def encode_readers(
-    collector: Collector, readers: list[TextReader], document: Document
-) -> Iterator[NDArray[np.int32]]:
-    """Yield provisional ids; in stream mode all sources are one text."""
-    if document == "stream":
-        yield from collector.encode(chain.from_iterable(readers))
-        return
-    for reader in readers:
-        for piece in group_documents(split_documents(reader, document)):
-            yield from wrap(collector, piece)
-
-
-def wrap(collector: Collector, pieces: Iterator[str]) -> Iterator[NDArray[np.int32]]:
-    """Yield the provisional ids of one document with `<s>` before and `</s>` behind."""
-    yield np.array([BOS_PLACE], dtype=np.int32)
-    yield from collector.encode(pieces)
-    yield np.array([EOS_PLACE], dtype=np.int32)
-
-
-def widened(spool: ArraySpool, largest: int) -> ArraySpool:
-    """Return `spool`, or a copy of it with a type that holds `largest`."""
-    if largest <= np.iinfo(spool.dtype).max:
-        return spool
-    wider = ArraySpool(id_dtype(largest + 1), spool.directory)
-    for chunk in spool.chunks():
-        wider.append(chunk)
-    spool.close()
-    return wider
+def check_size(sources: Sequence[str], size: int) -> None:
+    """Raise CorpusError for a text that nothing can be learnt from."""
+    if size < MIN_TOKENS:
+        names = ", ".join(shown(source) for source in sources[:3]) + ", .." * (len(sources) > 3)
+        problem = "no text" if not size else f"{size} token"
+        raise CorpusError(f"{names}: {problem} in it; needs at least {MIN_TOKENS} tokens")
 
 
 def find_cut(spool: ArraySpool, config: TrainConfig) -> tuple[int, tuple[str, ...]]:
@@ -132,41 +90,38 @@ def find_cut(spool: ArraySpool, config: TrainConfig) -> tuple[int, tuple[str, ..
     After int(n * (1 - valid_frac)) tokens; with documents at the border before that.
     """
     size = len(spool)
-    cut = max(1, int(size * (1 - config.valid_frac))) if config.valid_frac else size
-    if config.document == "stream" or cut == size:
+    if not config.valid_frac:
+        return size, ()
+    cut = max(MIN_TOKENS, int(size * (1 - config.valid_frac)))
+    if config.document == "stream":
         if size - cut < MIN_TOKENS:
-            notes = () if cut == size else ("the text is too short to hold a part out",)
-            return size, notes
+            return size, ("the text is too short to hold a part out",)
         return cut, ()
-    starts = np.flatnonzero(spool.view() == BOS_PLACE)
-    before = starts[(starts > 0) & (starts <= cut)]
-    if len(before):
-        return int(before[-1]), ()
-    if len(starts) > 1:
-        return int(starts[1]), ()
+    before, after = find_borders(spool, cut)
+    if before or after:
+        return before or after, ()
     return size, ("the text is one document: nothing is held out; give --valid FILE",)
 
 
-def count_symbols(spool: ArraySpool, num_symbols: int, cut: int) -> NDArray[np.int64]:
-    """Return how often each provisional id comes before `cut`."""
-    counts, seen = np.zeros(num_symbols, dtype=np.int64), 0
+def find_borders(spool: ArraySpool, cut: int) -> tuple[int, int]:
+    """Return where the last document up to `cut` and the first one after it begin; 0: none."""
+    before, seen = 0, 0
     for chunk in spool.chunks():
+        starts = np.flatnonzero(chunk == BOS_PLACE) + seen
+        earlier = starts[starts <= cut]
+        if len(earlier):
+            before = int(earlier[-1])
+        if len(earlier) < len(starts):
+            return before, int(starts[len(earlier)])
+        seen += len(chunk)
+    return before, 0
+
+
+def count_words(text: CollectedText, cut: int) -> NDArray[np.int64]:
+    """Return how often each provisional id comes before `cut`, (P,)."""
+    counts, seen = np.zeros(len(text.symbols), dtype=np.int64), 0
+    for chunk in text.spool.chunks():
         part = chunk[: max(0, cut - seen)]
-        counts += np.bincount(part, minlength=num_symbols)
+        counts += np.bincount(part, minlength=len(counts))
         seen += len(chunk)
     return counts
-
-
-def translate(spool: ArraySpool, final: NDArray[np.int32], vocab_size: int) -> Ids:
-    """Return the final ids, on disk; those that are -1 are left out."""
-    dtype = id_dtype(vocab_size)
-    if dtype == spool.dtype and final.min(initial=0) >= 0:
-        table = final.astype(dtype)
-        spool.apply(lambda chunk: table[chunk])
-        return spool.view()
-    out = ArraySpool(dtype, spool.directory)
-    for chunk in spool.chunks():
-        ids = final[chunk]
-        out.append(ids[ids >= 0])
-    spool.close()
-    return out.view()

@@ -1,23 +1,29 @@
-"""Texts -> arrays of ids on disk, with a vocabulary that is given.
+"""Texts -> arrays of ids on disk.
 
-Each text is read once, in bounded memory, into a private file. With documents the ids hold
-`<s> ... </s>` of each, one after the other.
+Each text is read once, in bounded memory, into a private file of provisional ids (collect), which
+the vocabulary then makes final (translate). With documents the ids hold `<s> ... </s>` of each, one
+after the other.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.cache import CollectedText, Scheme, find_slot
 from charrnn.config import Document
-from charrnn.corpus import SourceRecord, TextReader
+from charrnn.corpus import SourceRecord
 from charrnn.documents import split_documents
-from charrnn.splitting import iter_words
+from charrnn.reading import TextReader
 from charrnn.store import ArraySpool
 from charrnn.tokenizer import Tokenizer
+from charrnn.tokenizer_json import SPECIALS, UNK
+from charrnn.vocabulary import BOS_PLACE, EOS_PLACE, Collector, Encoded, make_collector
 
+UNK_PLACE = SPECIALS.index(UNK)  # a provisional id
 Ids = NDArray[np.generic]  # (N,) of uint8, uint16 or int32
 
 
@@ -26,7 +32,7 @@ class EncodedText:
     """A text as ids; symbols without an id are counted and left out."""
 
     ids: Ids
-    num_unknown: int
+    num_unknown: int  # these, and the words that are <unk>
     records: tuple[SourceRecord, ...] = ()
 
 
@@ -37,70 +43,146 @@ def id_dtype(vocab_size: int) -> np.dtype[np.generic]:
     )
 
 
-def group_documents(pieces: Iterable[str | None]) -> Iterator[Iterator[str]]:
-    """Yield, for each document that is not empty, its pieces; each is to be used up at once."""
-    flow = iter(pieces)
+class Framer:
+    """Puts `<s>` before each document that is not empty, and `</s>` behind it."""
 
-    def rest(first: str) -> Iterator[str]:
-        yield first
-        for piece in flow:
-            if piece is None:
-                return
-            yield piece
+    def __init__(self) -> None:
+        self.owed = False  # a document has begun, and its </s> is not written yet
+        self.open = False  # the first part of the next list goes on with it
 
-    for piece in flow:
-        if piece:
-            yield rest(piece)
+    def frame(self, encoded: Encoded) -> NDArray[np.integer]:
+        """Return the ids of a list of parts, with the borders that are known by now."""
+        ids, lengths = encoded
+        begins = lengths > 0
+        begins[0] &= not self.open
+        self.open = bool(lengths[-1]) or (len(lengths) == 1 and self.open)
+        places = (np.cumsum(lengths) - lengths)[begins]
+        if not len(places):
+            return ids
+        marks = np.tile([EOS_PLACE, BOS_PLACE], len(places))
+        places = np.repeat(places, 2)
+        skipped = 0 if self.owed else 1  # the very first document has none before it
+        self.owed = True
+        return np.insert(ids, places[skipped:], marks[skipped:])
 
 
-def count_unknown(ids: Ids, tokenizer: Tokenizer) -> int:
-    """Return how many of `ids` are <unk>."""
-    return 0 if tokenizer.unk_id is None else int(np.count_nonzero(ids == tokenizer.unk_id))
+def encode_parts(
+    collector: Collector, texts: Iterable[Iterable[str]], document: Document
+) -> Iterator[NDArray[np.integer]]:
+    """Yield the provisional ids of texts that come in chunks; in stream mode they are one."""
+    if document == "stream":
+        for parts in split_documents(chain.from_iterable(texts), document):
+            yield collector.encode(parts)[0]
+        return
+    framer = Framer()
+    for text in texts:
+        for parts in split_documents(text, document):
+            yield framer.frame(collector.encode(parts))
+    if framer.owed:
+        yield np.array([EOS_PLACE])
+
+
+def collect(
+    texts: Iterable[Iterable[str]], scheme: Scheme, spool: ArraySpool
+) -> tuple[ArraySpool, list[str]]:
+    """Return the provisional ids of `texts`, appended to `spool`, and the symbols."""
+    collector = make_collector(scheme.level, scheme.pretokenized)
+    for ids in encode_parts(collector, texts, scheme.document):
+        spool = widened(spool, collector.num_symbols)
+        spool.append(ids)
+    return spool, collector.symbols
+
+
+def widened(spool: ArraySpool, num_symbols: int) -> ArraySpool:
+    """Return `spool`, or a copy of it with a type that holds ids below `num_symbols`."""
+    dtype = id_dtype(num_symbols)
+    if dtype.itemsize <= spool.dtype.itemsize:
+        return spool
+    wider = ArraySpool(dtype, spool.directory)
+    for chunk in spool.chunks():
+        wider.append(chunk)
+    spool.close()
+    return wider
+
+
+def collect_sources(sources: Sequence[str], scheme: Scheme) -> CollectedText:
+    """Return the provisional ids of sources, from the cache where they are in it."""
+    slot = find_slot(sources, scheme)
+    found = slot.load() if slot is not None else None
+    if found is not None:
+        return found
+    readers = [TextReader(source, scheme.encoding) for source in sources]
+    spool = ArraySpool(np.uint8, slot.directory if slot is not None else None)
+    spool, symbols = collect(readers, scheme, spool)
+    records = tuple(reader.record for reader in readers if reader.record is not None)
+    text = CollectedText(spool, symbols, records)
+    if slot is not None:
+        slot.keep(text)
+    return text
+
+
+class Translator:
+    """Makes provisional ids final, a chunk after the other; counts symbols that are unknown."""
+
+    def __init__(self, symbols: list[str], tokenizer: Tokenizer, cut: int) -> None:
+        missing = -1 if tokenizer.unk_id is None else tokenizer.unk_id
+        found = [tokenizer.index.get(symbol, missing) for symbol in symbols]
+        final = np.array(found, dtype=np.int32)
+        came = np.array([symbol != "" for symbol in symbols])
+        came[[BOS_PLACE, EOS_PLACE]] = False
+        self.unknown = came & (final == missing)  # (P,)
+        self.unknown[UNK_PLACE] = tokenizer.unk_id is not None
+        self.lossy = tokenizer.unk_id is None and bool(self.unknown.any())
+        self.table = final.astype(id_dtype(len(tokenizer)))  # (P,)
+        self.cut = cut  # tokens before the held-out part; less, once some of them were left out
+        self.num_unknown = 0  # from the cut on
+        self._before = cut  # provisional ids before the cut that have not come yet
+
+    def __call__(self, chunk: NDArray[np.integer]) -> Ids:
+        """Return the final ids of the next chunk."""
+        before, self._before = self._before, max(0, self._before - len(chunk))
+        if self.unknown.any():
+            unknown = self.unknown[chunk]
+            self.num_unknown += int(np.count_nonzero(unknown[before:]))
+            if self.lossy:
+                self.cut -= int(np.count_nonzero(unknown[:before]))
+                chunk = chunk[~unknown]
+        if chunk.dtype == self.table.dtype == np.uint8:  # twice as fast
+            return np.frombuffer(chunk.tobytes().translate(self._bytes), dtype=np.uint8)
+        return self.table.take(chunk)
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        return self.table.tobytes().ljust(256, b"\0")
+
+
+def translate(text: CollectedText, tokenizer: Tokenizer, cut: int = 0) -> tuple[EncodedText, int]:
+    """Return the final ids of `text`, and where the token number `cut` is among them.
+
+    Symbols without an id are left out; the unknown ones from `cut` on are counted. The provisional
+    ids are used up.
+    """
+    translator, spool = Translator(text.symbols, tokenizer, cut), text.spool
+    if spool.dtype == translator.table.dtype and not translator.lossy:
+        spool.apply(translator)
+    else:
+        spool = ArraySpool(translator.table.dtype, spool.directory)
+        for chunk in text.spool.chunks():
+            spool.append(translator(chunk))
+        text.spool.close()
+    return EncodedText(spool.view(), translator.num_unknown, text.records), translator.cut
 
 
 def encode_sources(
-    tokenizer: Tokenizer, sources: list[str], document: Document, encoding: str = "utf-8"
+    tokenizer: Tokenizer, sources: Sequence[str], document: Document, encoding: str = "utf-8"
 ) -> EncodedText:
     """Return the ids of sources whose vocabulary is given; symbols it lacks are counted."""
-    readers = [TextReader(source, encoding) for source in sources]
-    encoded = encode_chunks(tokenizer, readers, document)
-    records = tuple(r.record for r in readers if r.record is not None)
-    return EncodedText(encoded.ids, encoded.num_unknown, records)
-
-
-def encode_chunks(
-    tokenizer: Tokenizer, texts: Sequence[Iterable[str]], document: Document
-) -> EncodedText:
-    """Return the ids of texts, each of which comes in chunks; in stream mode they are one."""
-    spool, num_unknown = ArraySpool(id_dtype(len(tokenizer))), 0
-    if document == "stream":
-        flows: Iterable[Iterable[str]] = [chain.from_iterable(texts)]
-    else:
-        flows = chain.from_iterable(group_documents(split_documents(t, document)) for t in texts)
-    for flow in flows:
-        if document != "stream":
-            spool.append(np.array([tokenizer.bos_id]))
-        for ids, unknown in encode_flow(tokenizer, flow):
-            spool.append(ids)
-            num_unknown += unknown
-        if document != "stream":
-            spool.append(np.array([tokenizer.eos_id]))
-    return EncodedText(spool.view(), num_unknown)
-
-
-def encode_flow(
-    tokenizer: Tokenizer, chunks: Iterable[str]
-) -> Iterator[tuple[NDArray[np.int32], int]]:
-    """Yield the ids of some text at a time, and how many symbols were unknown."""
-    if tokenizer.level == "word":
-        for words in iter_words(chunks, tokenizer.pretokenized):
-            ids = tokenizer.encode_words(words)
-            yield ids, count_unknown(ids, tokenizer)
-    else:
-        for chunk in chunks:
-            yield tokenizer.encode_counting(chunk)
+    scheme = Scheme(tokenizer.level, tokenizer.pretokenized, document, encoding)
+    return translate(collect_sources(sources, scheme), tokenizer)[0]
 
 
 def encode_text(tokenizer: Tokenizer, text: str, document: Document = "stream") -> EncodedText:
     """Return the ids of a text in memory."""
-    return encode_chunks(tokenizer, [[text]], document)
+    scheme = Scheme(tokenizer.level, tokenizer.pretokenized, document, "utf-8")
+    spool, symbols = collect([[text]], scheme, ArraySpool(np.uint8))
+    return translate(CollectedText(spool, symbols, ()), tokenizer)[0]

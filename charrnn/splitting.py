@@ -6,20 +6,22 @@ which is anything else, with apostrophes inside. Long runs are cut, so that memo
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
-BLANKS = r" \t\r\x0b\x0c\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+BLANKS = r" \t\r\x0b\x0c\x1c-\x1f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 MARKS = (
-    r"!-/:-@\[-`{-~\xa1-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\u2010-\u2027\u2030-\u205e"
+    r"!-/:-@\[-`{-~\u00a1-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf"
+    r"\u2010-\u2027\u2030-\u205e"
     r"\u20a0-\u20bf\u2190-\u2bff\u3001-\u3003\u3008-\u3020\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40"
 )
 WORD = rf"[^\n{BLANKS}{MARKS}]"
 PATTERN = rf"\n|[{BLANKS}]{{1,256}}|{WORD}{{1,256}}(?:['\u2019]{WORD}{{1,64}}){{0,4}}|[{MARKS}]"
 GAPS = rf"[{BLANKS}]+"  # between the tokens of a pretokenized text
+LONGEST = 1 << 16  # characters of a pretokenized token; what is longer is cut
 _PIECES = re.compile(PATTERN)
-_TOKENS = re.compile(rf"\n|[^\n{BLANKS}]+")
+_TOKENS = re.compile(rf"\n|[^\n{BLANKS}]{{1,{LONGEST}}}")
+_BETWEEN = re.compile(rf"[\n{BLANKS}]")
 _HELD_BACK = 2  # pieces at a chunk's end that the next chunk may change
-_LONGEST = 1 << 20  # characters of a pretokenized token that are waited for
 
 
 def split_words(text: str) -> list[str]:
@@ -29,24 +31,44 @@ def split_words(text: str) -> list[str]:
 
 def split_tokens(text: str) -> list[str]:
     """Return what stands between blanks, and each newline: the convention of PTB and WikiText."""
-    return _TOKENS.findall(text)
+    tokens: list[str] = []
+    for line in text.split("\n"):
+        tokens += line.split()  # at just the BLANKS, and twice as fast as the expression
+        tokens.append("\n")
+    tokens.pop()
+    return tokens if max(map(len, tokens), default=0) <= LONGEST else _TOKENS.findall(text)
 
 
-def iter_words(chunks: Iterable[str], pretokenized: bool) -> Iterator[list[str]]:
-    """Yield the pieces of a text that comes in chunks, in lists, as if it came whole."""
-    rest = ""
-    for chunk in chunks:
-        text = rest + chunk
-        if pretokenized:
-            border = max(text.rfind(" "), text.rfind("\n")) + 1
-            if not border and len(text) > _LONGEST:
-                border = len(text)
-            pieces, rest = split_tokens(text[:border]), text[border:]
-        else:
-            pieces = split_words(text)
-            held = pieces[-_HELD_BACK:]
-            pieces, rest = pieces[:-_HELD_BACK], "".join(held)
-        if pieces:
-            yield pieces
-    if rest:
-        yield split_tokens(rest) if pretokenized else split_words(rest)
+class WordSplitter:
+    """Splits a text that comes in chunks as if it came whole, in bounded memory."""
+
+    def __init__(self, pretokenized: bool) -> None:
+        self.pretokenized = pretokenized
+        self.split = split_tokens if pretokenized else split_words
+        self.rest = ""  # the end of the open part, that the next chunk may change
+
+    def feed(self, parts: Sequence[str]) -> tuple[list[str], list[int]]:
+        """Return the next pieces, and how many of them are of each part.
+
+        There is a border between each two parts; the first goes on with what was held back, and the
+        end of the last is held back.
+        """
+        pieces: list[str] = []
+        lengths: list[int] = []
+        *closed, last = self.rest + parts[0], *parts[1:]
+        for part in closed:
+            found = self.split(part)
+            pieces += found
+            lengths.append(len(found))
+        found, self.rest = self._split_open(last)
+        pieces += found
+        lengths.append(len(found))
+        return pieces, lengths
+
+    def _split_open(self, text: str) -> tuple[list[str], str]:
+        pieces = self.split(text)
+        if not self.pretokenized:
+            return pieces[:-_HELD_BACK], "".join(pieces[-_HELD_BACK:])
+        if not pieces or _BETWEEN.match(text[-1]):
+            return pieces, ""
+        return pieces[:-1], pieces[-1]

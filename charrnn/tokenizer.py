@@ -117,10 +117,17 @@ class Tokenizer:
 
     def encode_words(self, words: Iterable[str]) -> TokenIds:
         """Return the ids of words that are split already."""
-        index, unknown = self.index, self.index[UNK]
-        if self.pretokenized:
-            words = (EOL if word == "\n" else word for word in words)
+        index, unknown = self._word_index, self.index[UNK]
         return np.fromiter((index.get(word, unknown) for word in words), dtype=np.int32)
+
+    @cached_property
+    def _word_index(self) -> dict[str, int]:
+        """The id of each word as a text spells it; no text can spell <s> or </s>."""
+        unknown = self.index[UNK]
+        index = {**self.index, BOS: unknown, EOS: unknown}
+        if self.pretokenized:
+            index["\n"] = index.get(EOL, unknown)
+        return index
 
     @cached_property
     def pieces(self) -> list[str]:
