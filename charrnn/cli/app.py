@@ -6,19 +6,20 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
-from charrnn.cli import inspect, sample, train
-from charrnn.cli.helptext import PlainCommand
+from charrnn.cli import inspect, sample, sampleoptions, train, trainoptions
+from charrnn.cli.commandclass import PlainGroup, command_class
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 app = typer.Typer(
     name="charrnn",
+    cls=PlainGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings=SETTINGS,
 )
-app.command("train", cls=PlainCommand)(train.train)
-app.command("sample", cls=PlainCommand)(sample.sample)
+app.command("train", cls=command_class(trainoptions.ITEMS))(train.train)
+app.command("sample", cls=command_class(sampleoptions.ITEMS))(sample.sample)
 inspect.load_views()
 app.add_typer(inspect.app, name="inspect")
 

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from charrnn.cli.commandclass import PlainCommand
+from charrnn.cli.commandclass import PlainCommand, PlainGroup
 from charrnn.cli.options import as_typed
 
 View = TypeVar("View", bound=Callable[..., None])
@@ -43,7 +43,7 @@ Text = Annotated[
     ),
 ]
 
-app = typer.Typer(rich_markup_mode=None, help="Look inside a trained model.")
+app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, help="Look inside a trained model.")
 
 
 @app.callback(invoke_without_command=True)
