@@ -16,7 +16,7 @@ import select
 import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +25,7 @@ from charrnn.corpus import STDIN, SourceRecord, check_source, reason, shown
 from charrnn.errors import ConfigError, CorpusError
 
 CHUNK_BYTES = 1 << 20
-OPENERS = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
+OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 MAGIC = {
     rb"\x1f\x8b": "gzip data: give its name the ending .gz",
@@ -116,8 +116,9 @@ class TextReader:
 
     def _complaint(self, start: bytes, offset: int, error: UnicodeError) -> str:
         name = shown(self.source)
+        family = codecs.lookup(self.encoding).name[:6]
         for magic, meaning in MAGIC.items():
-            if re.match(magic, start):
+            if re.match(magic, start) and family not in meaning:
                 return f"{name} is {meaning}"
         if not isinstance(error, UnicodeDecodeError):
             return f"{name} is not {self.encoding}: {error}; needs another --encoding"
