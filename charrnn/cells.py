@@ -11,29 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
+from charrnn.modeldir.shapes import PEEPHOLES, weight_shapes
 
 State = tuple[Tensor, ...]  # (h,) or (h, c), each (L, B, H)
-NUM_GATES = {"lstm": 4, "peephole": 4, "gru": 3, "rnn": 1}
-PEEPHOLES = ("weight_ci", "weight_cf", "weight_co")
+PREFIX = "recurrent."  # of these parameters' names in a model file
 FORGET_BIAS = 1.0  # the forget gate starts open (Gers et al. 2000; Jozefowicz et al. 2015)
 
 
 class Recurrent(nn.Module):
     """A stack of one kind of cell, layer under layer."""
 
-    def __init__(self, config: ModelConfig, input_size: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.cell_type, self.nonlinearity = config.cell_type, config.nonlinearity
         self.hidden_size, self.num_layers = config.hidden_size, config.num_layers
-        rows, size = NUM_GATES[config.cell_type] * config.hidden_size, config.hidden_size
-        for layer in range(config.num_layers):
-            shapes: dict[str, tuple[int, ...]]
-            shapes = {"weight_ih": (rows, size if layer else input_size), "weight_hh": (rows, size)}
-            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
-            if config.cell_type == "peephole":
-                shapes |= dict.fromkeys(PEEPHOLES, (size,))
-            for name, shape in shapes.items():
-                self.register_parameter(f"{name}_l{layer}", nn.Parameter(torch.zeros(shape)))
+        for name, shape in weight_shapes(config).items():
+            if name.startswith(PREFIX):
+                own = name.removeprefix(PREFIX)
+                self.register_parameter(own, nn.Parameter(torch.zeros(shape)))
 
     @property
     def num_states(self) -> int:

@@ -1,20 +1,12 @@
 """What this machine offers to a run: devices, number formats and threads."""
 
-import os
 from dataclasses import replace
 
 import torch
 
 from charrnn.config import TrainConfig
+from charrnn.cores import num_usable_cores
 from charrnn.errors import ConfigError, DeviceError
-
-
-def num_usable_cores() -> int:
-    """Return how many cores this process may use, whatever else is running on them."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
 
 
 def choose_device(wanted: str) -> str:

@@ -35,7 +35,7 @@ class LanguageModel(nn.Module):
         if config.embedding_size:
             size = (config.vocab_size, config.embedding_size)
             self.embedding = nn.utils.skip_init(nn.Embedding, *size)  # type: ignore[no-untyped-call]
-        self.recurrent = Recurrent(config, config.embedding_size or config.vocab_size)
+        self.recurrent = Recurrent(config)
         sizes = (config.hidden_size, config.vocab_size)
         self.output = nn.utils.skip_init(nn.Linear, *sizes)  # type: ignore[no-untyped-call]
         if config.tie_weights:

@@ -13,6 +13,7 @@ PACKAGE = Path(charrnn.__file__).parent
 ORDER = [
     "errors",
     "config",
+    "cores",
     "strictjson",
     "seal",
     "tensors",

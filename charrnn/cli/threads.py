@@ -4,14 +4,9 @@ import os
 import sys
 from collections.abc import Mapping, MutableMapping
 
+from charrnn.cores import num_usable_cores
+
 SPIN_COUNT = 200  # turns an idle OpenMP thread waits before it sleeps
-
-
-def num_usable_cores() -> int:
-    """Return how many cores this process may use, whatever else is running on them."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # macOS
 
 
 def settle_threads(
