@@ -19,6 +19,7 @@ VIEWS: tuple[str, ...] = (
     "summary",
     "curve",
     "surprisal",
+    "copying",
 )  # modules of this package, in the order in which --help lists them
 
 Model = Annotated[

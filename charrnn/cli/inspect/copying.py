@@ -1,0 +1,62 @@
+"""`charrnn inspect copying`: what of a sample stands verbatim in the corpus."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.inspect import Json, Model, view
+from charrnn.cli.options import as_typed
+
+NUM_SAMPLES, LENGTH = 20, 1000
+
+
+@view("copying")
+def copying(
+    corpus: Annotated[
+        list[str],
+        typer.Argument(parser=as_typed, metavar="CORPUS", help="The text it was trained on."),
+    ],
+    model: Model = None,
+    samples: Annotated[
+        str | None,
+        typer.Option(
+            parser=as_typed,
+            metavar="FILE",
+            show_default=False,
+            help="Samples to judge, or -: the output of sample, sample -0 or sample --json "
+            "[default: drawn anew].",
+        ),
+    ] = None,
+    num_samples: Annotated[
+        int, typer.Option("-n", "--num-samples", min=1, help="Samples to draw.")
+    ] = NUM_SAMPLES,
+    length: Annotated[int, typer.Option("-l", "--length", min=1, help="Tokens in each.")] = LENGTH,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Is a sample plagiarism? Its longest verbatim match with the corpus, beside held-out text."""
+    from charrnn.strictjson import dumps
+    from charrnn.views import copying as numbers
+    from charrnn.views.envelope import envelope, open_model
+
+    for name in corpus:
+        numbers.check_samples_and_corpus(name, samples)
+    stored = open_model(model)
+    text = numbers.read_corpus(corpus)
+    if samples is None:
+        texts = numbers.draw_samples(stored, num_samples, length, seed)
+    else:
+        texts = numbers.read_samples(samples)
+    found = numbers.measure_copying(stored, text, texts, seed)
+    if as_json:
+        units = {"longest": "characters", "offset": "characters", "covered": "share of characters"}
+        drawn = {"num_samples": len(texts), "samples": samples, "seed": seed, "length": length}
+        settings = {"corpus": list(corpus), "least": list(numbers.LEAST), **drawn}
+        result = numbers.to_result(found)
+        whole = envelope("copying", stored, None, settings, units, result, found.warnings)
+        sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
+        return
+    from charrnn.display.views.copying import show_copying
+
+    show_copying(found)
