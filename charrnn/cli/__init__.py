@@ -4,6 +4,7 @@ Importing this imports neither Typer nor torch.
 """
 
 import os
+import signal
 import sys
 
 PROGRAM = "charrnn"
@@ -11,6 +12,8 @@ PROGRAM = "charrnn"
 
 def main() -> None:
     """Run the command that this process was started with, and end the process."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while this loads
     from charrnn.cli.process import run_process
 
     raise SystemExit(run_process(lambda: run_command(sys.argv[1:])))

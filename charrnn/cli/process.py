@@ -33,6 +33,8 @@ class KilledError(BaseException):
 def run_process(command: Callable[[], int]) -> int:
     """Return the exit code of `command`, whatever happens in it; or die by a signal."""
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         open_streams()
         if not sys.warnoptions and not os.environ.get(DEBUG):
             warnings.simplefilter("ignore")
