@@ -164,7 +164,7 @@ def test_many_files_are_one_stream_or_many_documents(tmp_path, document):
 )
 def test_memory_does_not_grow_with_the_text(tmp_path, line, level, document):
     peaks = []
-    for size in (2_000_000, 24_000_000):
+    for size in (8_000_000, 24_000_000):
         path = tmp_path / "text"
         data = line.encode()
         path.write_bytes(data * (size // len(data)))
