@@ -166,7 +166,7 @@ def test_a_stopped_process_goes_on(tmp_path):
 
 def test_threads_are_set_before_torch_reads_them(tmp_path):
     code = (
-        "import os, sys; from charrnn.cli.threads import prepare_training as p; p({}); "
+        "import os, sys; from charrnn.cli.threads import prepare_torch as p; p({}); "
         "print(os.environ['OMP_NUM_THREADS'], os.environ['GOMP_SPINCOUNT'], "
         "any(name in sys.modules for name in ('torch', 'numpy')))"
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import typer
 
 from charrnn.cli.parsing import parse_choice, parse_duration, parse_number
-from charrnn.config import DEFAULT_MAX_TIME
+from charrnn.config import DEFAULT_MAX_TIME, Range
 
 Command = TypeVar("Command", bound=Callable[..., None])
 Parser = Callable[[Any], Any]
@@ -70,6 +70,11 @@ def parser_of(item: Item) -> Parser:
         return value if choices is None else parse_choice(value, choices, option)
 
     return parse
+
+
+def number_parser(option: str, allowed: Range) -> Parser:
+    """Return a strict parser for an option of a view: typer.Option(parser=..., metavar="N")."""
+    return lambda value: parse_number(value, allowed, option) if isinstance(value, str) else value
 
 
 def as_typed(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """The environment that number libraries read when they are loaded: call before torch or NumPy."""
 
 import os
-import sys
 from collections.abc import Mapping, MutableMapping
 
 from charrnn.cores import num_usable_cores
@@ -17,13 +16,12 @@ def settle_threads(
         environ.setdefault(name, str(value))
 
 
-def prepare_training(threads: int | None) -> None:
-    """Set the OpenMP threads for torch: waiting threads sleep soon.
+def prepare_torch(threads: int | None = None) -> None:
+    """Set the OpenMP threads for torch, by default one a core; waiting threads sleep soon.
 
     When another process is busy on a core, threads that spin take the time that the others need:
     training falls to a fifth and less (libgomp's default), to 0.6 with a short spin.
     """
-    assert "torch" not in sys.modules, "torch has read its environment"
     settle_threads({"OMP_NUM_THREADS": threads or num_usable_cores(), "GOMP_SPINCOUNT": SPIN_COUNT})
 
 

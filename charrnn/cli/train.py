@@ -10,7 +10,7 @@ from charrnn.cli.options import add_options, as_typed
 from charrnn.cli.process import die, memory_advice
 from charrnn.cli.signals import Stop, stopped_by_signals
 from charrnn.cli.streams import ReaderGoneError, require_stdout
-from charrnn.cli.threads import prepare_training
+from charrnn.cli.threads import prepare_torch
 from charrnn.cli.trainoptions import ITEMS, PANELS, SHORT, make_request, merge_file
 from charrnn.display.output import drop_pending
 
@@ -37,7 +37,7 @@ def train(
     """Train a model of TEXT."""
     options = merge_file(options)
     request = make_request(text or [], options)
-    prepare_training(request.config.threads)
+    prepare_torch(request.config.threads)
     with memory_advice(LOWER):
         run(request, options)
 

@@ -12,6 +12,7 @@ import typer
 
 from charrnn.cli.commandclass import PlainCommand, PlainGroup
 from charrnn.cli.options import as_typed
+from charrnn.cli.threads import prepare_torch
 
 View = TypeVar("View", bound=Callable[..., None])
 
@@ -20,6 +21,7 @@ VIEWS: tuple[str, ...] = (
     "curve",
     "surprisal",
     "copying",
+    "compare",
 )  # modules of this package, in the order in which --help lists them
 
 Model = Annotated[
@@ -52,6 +54,7 @@ def list_views(context: typer.Context) -> None:
     """Look inside a trained model."""
     if context.invoked_subcommand is None:
         sys.stdout.write(context.get_help() + "\n")
+    prepare_torch()
 
 
 def view(name: str) -> Callable[[View], View]:

@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from charrnn.cli.inspect import Json, Model, Text, view
+from charrnn.cli.options import number_parser
+from charrnn.config import Range
 
+TOP_K = number_parser("--top-k", Range(0, 9))
 UNITS = ("char", "word", "line")
 
 
@@ -15,7 +18,9 @@ UNITS = ("char", "word", "line")
 def surprisal(
     text: Text = None,
     model: Model = None,
-    top_k: Annotated[int, typer.Option(min=0, max=9, help="Guesses for the next symbol.")] = 0,
+    top_k: Annotated[
+        int, typer.Option(parser=TOP_K, metavar="N", help="Guesses for the next symbol, up to 9.")
+    ] = 0,
     by: Annotated[str, typer.Option(help="Paint each char, word or line.")] = "char",
     exact: Annotated[bool, typer.Option("--exact", help="One single pass, slower.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Paint the whole text.")] = False,
