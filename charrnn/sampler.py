@@ -17,13 +17,12 @@ from charrnn.errors import ConfigError
 from charrnn.filters import Logits
 from charrnn.modeldir import StoredModel
 from charrnn.packing import pack
-from charrnn.stepper import Backend, Stepper
+from charrnn.stepper import Backend, NumpyBackend, Stepper
 from charrnn.stops import StopFilter
 from charrnn.tokenizer import Tokenizer
 
 Event = Piece | Done
 
-GROUP = 128  # samples drawn side by side: more do not fit the caches
 SHRINK = 0.75  # share of samples still growing under which the group is packed together
 SLOW_WORK = 4e11  # multiplications that take longer than importing torch
 
@@ -85,17 +84,17 @@ def opening(
     return [start_id], []
 
 
-def choose_backends(device: str, work: float) -> tuple[Backend | None, Backend | None]:
+def choose_backends(device: str, work: float) -> tuple[Backend, Backend]:
     """Return what steps one sample, and what steps many that cost `work` multiplications.
 
-    None is NumPy. Raises ConfigError or DeviceError for a device that is not there.
+    Raises ConfigError or DeviceError for a device that is not there.
     """
     if device in ("auto", "cpu"):
         if work < SLOW_WORK or not _has_bfloat16_units():
-            return None, None
+            return NumpyBackend(), NumpyBackend()
         from charrnn.torch_backend import Bfloat16Backend
 
-        return None, Bfloat16Backend()
+        return NumpyBackend(), Bfloat16Backend()
     from charrnn.machine import choose_device
     from charrnn.torch_backend import TorchBackend
 
@@ -116,15 +115,14 @@ def _sample_groups(
     num_samples: int,
     chooser: Chooser,
     stepper: Stepper,
-    backend: Backend | None,
+    backend: Backend,
     tokens: Sequence[int],
 ) -> Iterator[Event]:
     """Yield the events of all samples; `stepper` reads what they begin with, `tokens`, once."""
     logits, state = stepper.read(tokens), stepper.state
-    for start in range(0, num_samples, GROUP):
-        drafts = [
-            Draft(assignment, index) for index in range(start, min(start + GROUP, num_samples))
-        ]
+    for start in range(0, num_samples, backend.group_size):
+        indexes = range(start, min(start + backend.group_size, num_samples))
+        drafts = [Draft(assignment, index) for index in indexes]
         if num_samples > 1:
             stepper = stepper.resized(len(drafts), backend)
             stepper.state = state

@@ -24,6 +24,7 @@ class Backend(Protocol):
     """Where the buffers live, and who calculates."""
 
     xp: Any  # numpy or torch
+    group_size: int  # streams that are best stepped at once, where there are many
 
     def zeros(self, batch_size: int, size: int) -> Buffer:
         """Return a buffer (B, size); that of one stream may be (size,)."""
@@ -48,6 +49,7 @@ class NumpyBackend:
     """Buffers in main memory; one stream is a vector, which is quicker than a matrix of one row."""
 
     xp: Any = np
+    group_size = 64  # more do not fit the caches
 
     def __init__(self, dtype: npt.DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)

@@ -43,6 +43,7 @@ class TorchBackend:
     """Buffers on `device`, always (B, size)."""
 
     xp: Any = TorchMath
+    group_size = 1024
 
     def __init__(self, device: str, dtype: torch.dtype = torch.float32) -> None:
         self.device, self.dtype = torch.device(device), dtype
