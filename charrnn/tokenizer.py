@@ -34,6 +34,14 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
+def utf8(text: str) -> bytes:
+    """Return the bytes of `text`; those that Python kept as surrogates come back as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
 @dataclass(frozen=True)
 class Tokenizer:
     """A level and a vocabulary: `vocabulary[id]` is a symbol.
@@ -107,7 +115,7 @@ class Tokenizer:
             known = ids[ids >= 0]
             return known, len(ids) - len(known)
         if self.level == "byte":
-            data = text.encode("utf-8", "surrogatepass")
+            data = utf8(text)
             return np.frombuffer(data, dtype=np.uint8).astype(np.int32), 0
         words = self.encode_words(split_tokens(text) if self.pretokenized else split_words(text))
         return words, int(np.count_nonzero(words == self.unk_id))
