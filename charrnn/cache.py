@@ -112,10 +112,22 @@ def find_slot(sources: Sequence[str], scheme: Scheme) -> Slot | None:
 def worth_keeping(sources: Sequence[str], scheme: Scheme) -> bool:
     """Return whether the sources are large files that are slow to encode."""
     slow = scheme.level == "word" or scheme.encoding.lower() not in ("utf-8", "utf8")
-    if STDIN in sources or not (slow or any(packing(source) for source in sources)):
-        return False
+    return (slow or any(packing(source) for source in sources)) and are_large(sources)
+
+
+def are_large(sources: Sequence[str]) -> bool:
+    """Return whether the sources are regular files, and large together."""
     paths = [Path(source) for source in sources]
-    return all(p.is_file() for p in paths) and sum(p.stat().st_size for p in paths) >= SMALLEST
+    return (
+        STDIN not in sources
+        and all(path.is_file() for path in paths)
+        and sum(path.stat().st_size for path in paths) >= SMALLEST
+    )
+
+
+def spool_directory(sources: Sequence[str]) -> Path | None:
+    """Return where to put the ids of sources; None: where temporary files are, often in memory."""
+    return cache_directory() if are_large(sources) else None
 
 
 def hash_file(source: str) -> SourceRecord:

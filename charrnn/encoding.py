@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.cache import CollectedText, Scheme, find_slot
+from charrnn.cache import CollectedText, Scheme, find_slot, spool_directory
 from charrnn.config import Document
 from charrnn.corpus import SourceRecord
 from charrnn.documents import split_documents
@@ -112,7 +112,7 @@ def collect_sources(sources: Sequence[str], scheme: Scheme) -> CollectedText:
     if found is not None:
         return found
     readers = [TextReader(source, scheme.encoding) for source in sources]
-    spool = ArraySpool(np.uint8, slot.directory if slot is not None else None)
+    spool = ArraySpool(np.uint8, spool_directory(sources))
     spool, symbols = collect(readers, scheme, spool)
     records = tuple(reader.record for reader in readers if reader.record is not None)
     text = CollectedText(spool, symbols, records)

@@ -81,7 +81,7 @@ def test_a_text_that_is_found_gives_the_same_dataset(folder, text, monkeypatch, 
 def test_characters_and_bytes_are_kept_where_they_must_be_unpacked(folder, tmp_path, text, level):
     config = TrainConfig(level=level)
     first = load(text, config=config)
-    assert not folder.exists()
+    assert list(folder.iterdir()) == []
     packed = tmp_path / "text.gz"
     packed.write_bytes(gzip.compress(os.urandom(500).hex().encode() + TEXT.encode()))
     first, second = load(packed, config=config), load(packed, config=config)
@@ -202,6 +202,26 @@ def test_only_large_files_that_are_slow_to_encode_are_worth_it(folder, text, tmp
     (tmp_path / "small").write_text("a" * 99)
     assert not worth_keeping([str(tmp_path / "small")], SCHEME)
     assert worth_keeping([str(tmp_path / "small")] * 2, SCHEME)
+
+
+def test_ids_of_large_files_are_beside_the_cache_and_have_no_name(folder, text, monkeypatch):
+    directories, spool = [], cache.ArraySpool
+    for module in (cache, encoding):
+        monkeypatch.setattr(
+            module, "ArraySpool", lambda *given: directories.append(given[1]) or spool(*given)
+        )
+    load(text, config=TrainConfig())
+    monkeypatch.setattr(cache, "SMALLEST", 10**9)
+    load(text, config=TrainConfig())
+    assert directories == [folder, None]
+    assert list(folder.iterdir()) == []
+
+
+def test_old_files_make_room(folder, text, monkeypatch):
+    pruned = []
+    monkeypatch.setattr(cache, "prune_cache", pruned.append)
+    load(text)
+    assert pruned == [folder]
 
 
 def test_a_text_that_cannot_be_read_leaves_nothing_behind(folder, text):
