@@ -1,0 +1,63 @@
+"""`charrnn inspect compare`: a model against another one, or against n-grams, on the same text."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.inspect import Json, Model, view
+from charrnn.cli.options import as_typed
+
+MAX_ORDER = 10
+
+
+@view("compare")
+def compare(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            parser=as_typed,
+            metavar="[A] [B] [TEXT]",
+            show_default=False,
+            help="Two models, or one to compare with n-grams; the text [default: A's own "
+            "validation part].",
+        ),
+    ] = None,
+    model: Model = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=as_typed,
+            metavar="FILE",
+            show_default=False,
+            help="What the n-gram counts [default: the training part of the model's own text].",
+        ),
+    ] = None,
+    order: Annotated[int, typer.Option(min=1, max=20, help="Longest n-gram.")] = MAX_ORDER,
+    everything: Annotated[bool, typer.Option("--all", help="Paint the whole text.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Which of two models predicts better, where, and by how much? Or: what beats counting?"""
+    from charrnn.strictjson import dumps
+    from charrnn.views import compare as numbers
+    from charrnn.views.envelope import envelope, open_model, open_text
+
+    first, second, texts = numbers.split_arguments(arguments or [], model)
+    stored = open_model(first)
+    other = None if second is None else open_model(second)
+    text = open_text(stored, texts)
+    if other is not None:
+        found = numbers.compare_models(stored, other, text)
+    else:
+        found = numbers.compare_ngram(stored, text, corpus or [], order)
+    pieces = [stored.tokenizer.pieces[int(i)] for i in found.ids]
+    if as_json:
+        units = {"bits_a": "bits per token", "saved": "bits per token", "difference": "bits"}
+        settings = {"b": second, "corpus": corpus, "order": order if other is None else None}
+        result = {**numbers.to_result(found), "tokens": pieces}
+        whole = envelope("compare", stored, text, settings, units, result, found.warnings)
+        sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
+        return
+    from charrnn.display.views.compare import show_compare
+
+    show_compare(found, [piece or "⟨s⟩" for piece in pieces], everything=everything)
