@@ -23,7 +23,8 @@ def refusal(*arguments):
 
 
 def environment(**changes):
-    return {**os.environ, "PYTHONPATH": str(TESTS), "TERM": "xterm", **changes}
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return {**os.environ, "PYTHONPATH": path, "TERM": "xterm", **changes}
 
 
 def charrnn(*arguments, cwd=None, stdin=b"", env=None, timeout=60):
