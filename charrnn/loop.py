@@ -25,7 +25,7 @@ from charrnn.reports import (
 from charrnn.sampler import sample
 from charrnn.schedule import Schedule
 from charrnn.session import Setup, start_session
-from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session, train_steps
+from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session, autocast, train_steps
 
 MAX_DIVERGENCES = 3
 
@@ -79,7 +79,7 @@ class RunLoop:
         events_done = False
         try:
             if self._is_due("eval"):
-                yield self._evaluate(QUICK_BURN_IN)
+                yield self._evaluate()
             if self._is_due("sample"):
                 yield self._sample()
             events_done = True
@@ -118,10 +118,10 @@ class RunLoop:
         self.recorder.append(log)
         return log
 
-    def _evaluate(self, burn_in: int) -> EvalReport:
+    def _evaluate(self) -> EvalReport:
         """Evaluate the present weights, keep them where they are the best, and record it."""
         session, began = self.session, self.session.now()
-        report = self.measure(burn_in)
+        report = self.measure(quick=True)
         best = report.valid_loss is None or report.valid_loss < session.best.loss
         report = replace(report, best=best)
         if best:
@@ -138,19 +138,25 @@ class RunLoop:
         self.recorder.append(report)
         return report
 
-    def measure(self, burn_in: int) -> EvalReport:
-        """Return the held-out loss of the present weights; StoppedError where asked to stop."""
+    def measure(self, *, quick: bool) -> EvalReport:
+        """Return the held-out loss of the present weights; StoppedError where asked to stop.
+
+        `quick` takes a shorter burn-in and training's precision: it agrees within 1e-3.
+        """
         session, dataset = self.session, self.setup.dataset
         loss = bits = None
         if len(dataset.valid) > 1:
-            result = evaluate(
-                session.model,
-                dataset.valid,
-                (dataset.tokenizer.token_chars(), dataset.tokenizer.token_bytes()),
-                self.setup.bos_id,
-                burn_in=burn_in,
-                stop=self.stop,
-            )
+            device = session.model.output.bias.device
+            precision = session.config.precision if quick else "fp32"
+            with autocast(device, precision):
+                result = evaluate(
+                    session.model,
+                    dataset.valid,
+                    (dataset.tokenizer.token_chars(), dataset.tokenizer.token_bytes()),
+                    self.setup.bos_id,
+                    burn_in=QUICK_BURN_IN if quick else BURN_IN,
+                    stop=self.stop,
+                )
             loss = result.loss
             bits = result.bits_per_char if result.num_chars else None
         return EvalReport(
@@ -200,7 +206,7 @@ class RunLoop:
         why: Ending = "patience" if session.progress() < 1 else "budget"
         try:
             if session.evaluated_step != session.step:
-                yield self._evaluate(QUICK_BURN_IN)
+                yield self._evaluate()
             if session.sampled_step != session.step:
                 yield self._sample()
             yield self._final_evaluation()
@@ -219,7 +225,7 @@ class RunLoop:
         best = session.best.weights or present
         session.model.load_weights(best)
         try:
-            report = self.measure(BURN_IN)
+            report = self.measure(quick=False)
         finally:
             session.model.load_weights(present)
         report = replace(report, best_step=session.best.step, best=True, final=True)

@@ -79,6 +79,15 @@ def test_parallel_rows_agree_with_one_pass_within_a_ten_thousandth(kind):
     assert evaluate(model, ids, SIZES, burn_in=256).loss == pytest.approx(exact.loss, abs=1e-3)
 
 
+def test_a_quick_evaluation_in_bfloat16_agrees_within_a_thousandth():
+    model, ids = make(scale=4), RNG.integers(V, size=20_000).astype(np.uint8)
+    exact = evaluate(model, ids, SIZES, exact=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        quick = evaluate(model, ids, SIZES, burn_in=256)
+    assert quick.loss == pytest.approx(exact.loss, abs=1e-3)
+    assert quick.loss != exact.loss
+
+
 def test_burn_in_is_read_but_not_scored():
     """With a burn-in of one token each row forgets: the loss then differs from the one pass."""
     model, ids = make(scale=8), RNG.integers(V, size=3000)
