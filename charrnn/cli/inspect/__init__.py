@@ -22,6 +22,7 @@ VIEWS: tuple[str, ...] = (
     "surprisal",
     "copying",
     "compare",
+    "memory",
 )  # modules of this package, in the order in which --help lists them
 
 Model = Annotated[
