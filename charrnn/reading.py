@@ -40,6 +40,10 @@ MAGIC = {
     rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff": "UTF-32 text: needs --encoding utf-32",
     rb"\xff\xfe|\xfe\xff": "UTF-16 text: needs --encoding utf-16",
 }
+UNMARKED = {  # what 16 bytes of Latin text look like, without a byte order mark
+    rb"(?:[^\0]\0){8}": "UTF-16 text: needs --encoding utf-16-le",
+    rb"(?:\0[^\0]){8}": "UTF-16 text: needs --encoding utf-16-be",
+}
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -93,10 +97,13 @@ class TextReader:
 
     def _decode(self, stream: Any, decoder: codecs.IncrementalDecoder) -> Iterator[str]:
         start, fed = b"", 0
-        trusted = codecs.lookup(self.encoding).name in ("utf-8", "ascii", "iso8859-1")
+        codec = codecs.lookup(self.encoding).name
+        trusted = codec in ("utf-8", "ascii", "iso8859-1")
         while True:
             data: bytes = stream.read(CHUNK_BYTES)
             start = start or data[:16]
+            if not fed and codec == "utf-8":
+                self._refuse_unmarked(start)
             pending = decoder.getstate()[0]
             try:
                 text = decoder.decode(data, final=not data)
@@ -113,6 +120,12 @@ class TextReader:
                 yield text
             if not data:
                 return
+
+    def _refuse_unmarked(self, start: bytes) -> None:
+        """Raise CorpusError for UTF-16 that would pass as UTF-8 with a NUL behind each letter."""
+        for pattern, meaning in UNMARKED.items():
+            if re.match(pattern, start):
+                raise CorpusError(f"{shown(self.source)} is {meaning}")
 
     def _complaint(self, start: bytes, offset: int, error: UnicodeError) -> str:
         name = shown(self.source)

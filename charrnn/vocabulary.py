@@ -147,7 +147,8 @@ def choose_vocabulary(
 
     `counts` (P,) says how often each word comes in the training part. Characters stand in the order
     of their code points, words by count, then by spelling: neither depends on the order of the
-    text. The symbols of an `old` tokenizer come first and keep their ids.
+    text. The symbols of an `old` tokenizer come first, in their order; a stream has no use for its
+    <s> and </s>.
     """
     specials = [BOS, EOS] if config.document != "stream" else []
     if config.level == "word":
@@ -157,8 +158,9 @@ def choose_vocabulary(
     else:
         chosen = specials + sorted(filter(None, symbols[FIRST:]))
     if old is not None:
-        known = set(old.vocabulary)
-        chosen = [*old.vocabulary, *(symbol for symbol in chosen if symbol not in known)]
+        kept = [s for s in old.vocabulary if specials or s not in (BOS, EOS)]
+        known = set(kept)
+        chosen = [*kept, *(symbol for symbol in chosen if symbol not in known)]
     return Tokenizer(config.level, tuple(chosen), config.pretokenized)
 
 

@@ -117,6 +117,20 @@ def test_what_is_no_text_is_named_with_the_remedy(tmp_path, data, remedy):
     assert complaint(write(tmp_path, data)) == remedy
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_latin_text_in_utf_16_without_a_mark_is_named_too(tmp_path, encoding):
+    text = "a letter\nbehind each NUL\n"
+    path = write(tmp_path, text.encode(encoding))
+    assert complaint(path) == f"is UTF-16 text: needs --encoding {encoding}"
+    assert "".join(TextReader(str(path), encoding)) == text
+    assert "".join(TextReader(str(path), "latin-1")) == text.encode(encoding).decode("latin-1")
+
+
+def test_a_few_letters_with_nuls_between_them_are_text(tmp_path):
+    text = "a\0b\0c\0d\0e\0f\0g\0hh"
+    assert "".join(TextReader(str(write(tmp_path, text.encode())))) == text
+
+
 def test_the_beginning_names_the_data_wherever_it_is_invalid(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "CHUNK_BYTES", 8)
     path = write(tmp_path, b"%PDF-1.7 valid for a while \xff")

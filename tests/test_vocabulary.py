@@ -31,7 +31,8 @@ def collected(collector, lists):
 def vocabulary(text, old=None, cut=None, **options):
     config = TrainConfig(**options)
     collector = make_collector(config.level, config.pretokenized)
-    ids = np.concatenate([collector.encode([text])[0], collector.encode(["", ""])[0]])
+    chunks = [[text[i : i + 777]] for i in range(0, len(text), 777)]
+    ids = np.concatenate([collector.encode(parts)[0] for parts in [*chunks, ["", ""]]])
     counts = np.bincount(ids[:cut], minlength=collector.num_symbols)
     return choose_vocabulary(collector.symbols, counts, config, old).vocabulary
 
@@ -83,6 +84,7 @@ def test_a_hundred_thousand_distinct_characters_have_ids_of_their_own():
 def test_characters_stand_in_the_order_of_their_code_points_behind_the_special_ones():
     assert vocabulary("bé\na👩b") == ("\n", "a", "b", "é", "👩")
     assert vocabulary("ba", document="line") == (BOS, EOS, "a", "b")
+    assert vocabulary("👩" * 777 + "é" * 777 + "b" * 777 + "ü") == ("b", "é", "ü", "👩")
 
 
 def test_characters_of_the_held_out_part_are_known_and_its_words_are_not():
@@ -124,6 +126,17 @@ def test_the_symbols_of_an_older_vocabulary_keep_their_ids(level):
     found = vocabulary("a b c", old=old, level=level)
     assert found[: len(old)] == old.vocabulary
     assert sorted(found[len(old) :]) == [" ", "a", "c"]
+
+
+@pytest.mark.parametrize("level", ["char", "byte", "word"])
+def test_an_older_vocabulary_of_documents_leaves_their_borders_out_of_a_stream(level):
+    old = Tokenizer(level, vocabulary("z b", level=level, document="line"))
+    assert old.bos_id is not None
+    stream = vocabulary("b a", old=old, level=level)
+    assert not {BOS, EOS} & set(stream)
+    assert set(old.vocabulary) - {BOS, EOS} <= set(stream)
+    documents = vocabulary("b a", old=old, level=level, document="file")
+    assert documents[: len(old)] == old.vocabulary
 
 
 @pytest.mark.slow
