@@ -59,12 +59,17 @@ class StreamBatches:
     """Contiguous streams of one endless text.
 
     Every pass but the first starts at a random offset below T, so that the borders of the windows,
-    where the gradient is cut, move.
+    where the gradient is cut, move. At each window a stream's state starts anew with probability
+    `reset_share`: else the network would meet the empty state, from which every sample and every
+    score begins, only once a pass, and may never find its way out of where that leads.
     """
 
-    def __init__(self, ids: Ids, batch_size: int, seq_length: int, seed: int) -> None:
+    def __init__(
+        self, ids: Ids, batch_size: int, seq_length: int, seed: int, reset_share: float = 0.0
+    ) -> None:
         """Lay out `ids` (N >= 2) as `batch_size` streams; B * 2 <= N, or streams would be empty."""
         self.ids, self.seq_length, self.seed = ids, seq_length, seed
+        self.reset_share = reset_share
         self.stream_length = (len(ids) - 1) // batch_size  # targets in a stream
         self.starts = np.arange(batch_size, dtype=np.int64) * self.stream_length
         self.pass_index, self.position = 0, 0
@@ -86,8 +91,16 @@ class StreamBatches:
         index = self.starts + np.arange(self.position, self.position + length + 1)[:, None]
         block = self.ids[index].astype(np.int64)  # (T + 1, B)
         self.position += length
-        keep = np.zeros(len(self.starts), dtype=np.bool_) if restart else None
+        keep = np.zeros(len(self.starts), dtype=np.bool_) if restart else self._keep()
         return Window(block[:-1], block[1:], keep, length * len(self.starts))
+
+    def _keep(self) -> NDArray[np.bool_] | None:
+        """Return which streams keep their state: drawn anew for each place in the text."""
+        if not self.reset_share:
+            return None
+        key = np.array([self.seed, self.pass_index], dtype=np.uint64)
+        rng = np.random.Generator(np.random.Philox(key=key, counter=self.position))
+        return rng.random(len(self.starts)) >= self.reset_share
 
     def _start_pass(self) -> None:
         self.pass_index += 1

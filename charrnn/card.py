@@ -21,7 +21,7 @@ def model_card(
 ) -> str:
     """Return the card as Markdown: what the model is, how good, and how to use it."""
     texts = ", ".join(inline_code(Path(r["path"]).name) for r in record["corpus"])
-    where = shlex.quote(str(directory))
+    where = inline_text(shlex.quote(str(directory)))
     lines = [
         f"# {inline_text(directory.name)}",
         "",

@@ -205,3 +205,4 @@ class SampleConfig:
 
 REPETITION_WINDOW = 64  # tokens the repetition penalty looks back
 TRAINING_SAMPLE = SampleConfig(temperature=0.8, length=240)  # drawn while training
+RESET_SHARE = 0.01  # of the streams start from an empty state at each window of training

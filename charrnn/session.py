@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from charrnn.batches import Batches, DocumentBatches, StreamBatches
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import RESET_SHARE, ModelConfig, TrainConfig
 from charrnn.dataset import Dataset
 from charrnn.machine import settle_machine
 from charrnn.model import Dropouts, LanguageModel
@@ -106,7 +106,7 @@ def make_batches(setup: Setup) -> Batches:
     config, ids = setup.config, setup.dataset.train
     batch_size, seq_length = value(config.batch_size), value(config.seq_length)
     if setup.bos_id is None:
-        return StreamBatches(ids, batch_size, seq_length, config.seed)
+        return StreamBatches(ids, batch_size, seq_length, config.seed, RESET_SHARE)
     return DocumentBatches(ids, setup.bos_id, batch_size, seq_length, config.seed)
 
 

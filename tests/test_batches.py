@@ -31,6 +31,25 @@ def test_the_state_is_kept_within_a_pass_and_dropped_at_its_start():
     assert batches.next_window().keep.tolist() == [False, False]
 
 
+def test_streams_start_anew_at_their_share_and_at_the_same_places_after_a_restore():
+    def make():
+        return StreamBatches(np.zeros(64_000, dtype=np.uint8), 40, 4, seed=7, reset_share=0.05)
+
+    batches = make()
+    kept = [batches.next_window().keep for _ in range(300)]
+    assert np.mean(kept[1:]) == pytest.approx(0.95, abs=0.01)
+    assert len({tuple(row) for row in kept}) > 100
+    resumed = make()
+    for _ in range(10):
+        resumed.next_window()
+    cursor = resumed.cursor()
+    other = make()
+    other.restore(cursor)
+    assert [other.next_window().keep.tolist() for _ in range(5)] == [
+        k.tolist() for k in kept[10:15]
+    ]
+
+
 @pytest.mark.parametrize(("batch_size", "seq_length"), [(1, 7), (3, 5), (4, 100)])
 def test_the_first_pass_has_every_target_of_every_stream_once(batch_size, seq_length):
     batches = StreamBatches(np.arange(61, dtype=np.uint8), batch_size, seq_length, seed=0)

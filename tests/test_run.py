@@ -109,10 +109,9 @@ def test_a_run_writes_a_model_that_opens_and_a_log_of_what_happened(corpus):
     evaluated = [line["step"] for line in lines if line["event"] == "eval"]
     assert evaluated == [10, 20, 30, 40, 40]
     assert lines[-1]["valid_loss"] == end.best_loss
-    assert sorted(p.name for p in directory.iterdir()) == sorted(
-        ["README.md", "checkpoints", "config.json", "generation_config.json", "metrics.jsonl"]
-        + ["model.safetensors", "tokenizer.json", "train.json"]
-    )
+    names = {"README.md", "checkpoints", "config.json", "generation_config.json", "metrics.jsonl"}
+    names |= {"model.safetensors", "tokenizer.json", "train.json"}
+    assert {path.name for path in directory.iterdir()} == names
     assert f"{end.best_loss:.4f} nats" in (directory / "README.md").read_text()
     assert str(corpus) in (directory / "train.json").read_text()
 
