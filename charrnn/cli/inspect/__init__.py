@@ -23,6 +23,7 @@ VIEWS: tuple[str, ...] = (
     "copying",
     "compare",
     "memory",
+    "saliency",
 )  # modules of this package, in the order in which --help lists them
 
 Model = Annotated[
