@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.cache import CollectedText, Scheme
-from charrnn.encoding import collect, encode_sources, encode_text, id_dtype, translate
+from charrnn.encoding import (
+    Translator,
+    collect,
+    encode_sources,
+    encode_text,
+    id_dtype,
+    translate,
+)
 from charrnn.splitting import split_tokens, split_words
 from charrnn.store import ArraySpool
 from charrnn.tokenizer import Tokenizer
@@ -76,6 +83,27 @@ def test_symbols_that_are_not_known_are_counted_from_the_cut_on(known, text, lev
     assert num_unknown == sum(strange)
     lost = sum(strange[:cut]) if level[0] == "char" else 0
     assert moved == cut - lost
+
+
+def test_a_text_whose_symbols_are_all_known_is_translated_in_place():
+    collected = collect([["ba"]], Scheme("char", False, "stream", "utf-8"), ArraySpool("u1"))
+    for specials in ((), (BOS, EOS)):
+        tokenizer = Tokenizer("char", (*specials, "a", "b"))
+        assert not Translator(collected[1], tokenizer, 0).lossy
+    assert Translator(collected[1], Tokenizer("char", ("a",)), 0).lossy
+
+
+@given(st.lists(TEXTS.filter(bool), min_size=1, max_size=5), st.integers(0, 60))
+def test_the_cut_falls_alike_whatever_the_chunks(chunks, cut):
+    text = "".join(chunks)
+    cut = min(cut, len(text))
+    spool, symbols = collect([chunks], Scheme("char", False, "stream", "utf-8"), ArraySpool("u1"))
+    translator = Translator(symbols, Tokenizer("char", ("a", "é")), cut)
+    ids = np.concatenate([translator(np.array([place])) for place in spool.view()])
+    known = [char in "aé" for char in text]
+    assert ids.tolist() == ["aé".index(char) for char in text if char in "aé"]
+    assert translator.cut == sum(known[:cut])
+    assert translator.num_unknown == len(text) - cut - sum(known[cut:])
 
 
 def test_a_literal_unknown_counts_as_unknown():
