@@ -24,6 +24,7 @@ VIEWS: tuple[str, ...] = (
     "compare",
     "memory",
     "saliency",
+    "gates",
     "calibration",
 )  # modules of this package, in the order in which --help lists them
 
