@@ -1,0 +1,98 @@
+"""95% intervals of areas and correlations on one stretch of text: whole blocks are drawn anew.
+
+Everything is a sum over blocks, so that a draw is a product of counts with those sums.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.views.intervals import LEVEL, Interval
+from charrnn.views.statistics import auc
+
+MIN_BLOCK = 500  # tokens
+MIN_BLOCKS = 5  # fewer give no interval
+NUM_BINS = 400  # of the values, for the area of a draw
+
+Floats = NDArray[np.float64]
+Values = NDArray[np.floating]
+
+
+def block_size(feature: Values, binary: bool) -> int:
+    """Return max(500, twice the longest run of a binary feature), in tokens."""
+    if not binary or not len(feature):
+        return MIN_BLOCK
+    on = np.concatenate([[0], (feature > 0).astype(np.int8), [0]])
+    edges = np.flatnonzero(np.diff(on))
+    runs = edges[1::2] - edges[::2]
+    return max(MIN_BLOCK, 2 * int(runs.max(initial=0)))
+
+
+def draw_counts(num_blocks: int, num_draws: int, seed: int) -> Floats:
+    """Return how often each block is in each draw, (draws, blocks)."""
+    rng = np.random.default_rng(seed)
+    shares = np.full(num_blocks, 1 / num_blocks)
+    return rng.multinomial(num_blocks, shares, size=num_draws).astype(np.float64)
+
+
+def block_sums(columns: Floats, size: int) -> Floats:
+    """Return the sums (blocks, K) of `columns` (N, K) over blocks; the last may be shorter."""
+    return np.asarray(np.add.reduceat(columns, np.arange(0, len(columns), size), axis=0))
+
+
+def ends_of(mean: float, draws: Floats, num_blocks: int) -> Interval:
+    """Return the interval of the draws around `mean`; without ends where there are few blocks."""
+    draws = draws[np.isfinite(draws)]
+    if num_blocks < MIN_BLOCKS or not len(draws):
+        return Interval(mean, float("nan"), float("nan"))
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(mean, float(low), float(high))
+
+
+def auc_interval(
+    values: Values, on: NDArray[np.bool_], size: int, num_draws: int = 1000, seed: int = 0
+) -> Interval:
+    """Return the area of `values` for `on` and its interval; blocks have `size` tokens.
+
+    The area itself is exact; the draws put the values into bins of equal counts.
+    """
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, NUM_BINS + 1)[1:-1]))
+    # bins of their own for the edges: where few values occur, each is a bin
+    bins = np.searchsorted(edges, values, "left") + np.searchsorted(edges, values, "right")
+    num_bins, num_blocks = 2 * len(edges) + 1, -(-len(values) // size)
+    place = (np.arange(len(values)) // size) * num_bins + bins
+    shape = (num_blocks, num_bins)
+    positive = np.bincount(place[on], minlength=num_blocks * num_bins).reshape(shape)
+    negative = np.bincount(place[~on], minlength=num_blocks * num_bins).reshape(shape)
+    counts = draw_counts(num_blocks, num_draws, seed)
+    pos, neg = counts @ positive, counts @ negative
+    below = np.cumsum(neg, axis=1) - neg / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        draws = (pos * below).sum(1) / (pos.sum(1) * neg.sum(1))
+    return ends_of(auc(values, on), draws, num_blocks)
+
+
+def correlation_interval(
+    first: Values,
+    second: Values,
+    size: int,
+    num_draws: int = 1000,
+    seed: int = 0,
+    *,
+    squared: bool = False,
+) -> Interval:
+    """Return the correlation of two series (N,), or its square, and its interval."""
+    x, y = (np.asarray(v, np.float64) - np.mean(v, dtype=np.float64) for v in (first, second))
+    sums = block_sums(np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1), size)
+    counts = draw_counts(len(sums), num_draws, seed)
+    whole = float(correlations(sums.sum(0)[None])[0])
+    draws = correlations(counts @ sums)
+    return ends_of(whole**2, draws**2, len(sums)) if squared else ends_of(whole, draws, len(sums))
+
+
+def correlations(sums: Floats) -> Floats:
+    """Return the correlation of each row of sums: n, x, y, xx, yy, xy; 0 for a constant."""
+    n, x, y, xx, yy, xy = sums.T
+    var_x, var_y = xx - x * x / n, yy - y * y / n
+    scale = np.sqrt(np.maximum(var_x * var_y, 0))
+    known = (var_x > 1e-12 * xx) & (var_y > 1e-12 * yy) & (scale > 0)
+    return np.where(known, (xy - x * y / n) / np.where(known, scale, 1), 0.0)
