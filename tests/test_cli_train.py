@@ -25,10 +25,15 @@ def train(*arguments, tmp_path, redirect="", **variables):
     )
 
 
+def hear_hangups():
+    """Undo what a nohup around the tests would pass on."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Training:
     """A fake training at work, at the phase asked for."""
 
-    def __init__(self, tmp_path, phase, *arguments, before=None, **variables):
+    def __init__(self, tmp_path, phase, *arguments, before=hear_hangups, **variables):
         ready = tmp_path / "ready"
         self.process = subprocess.Popen(
             [*FAKE, *arguments],
