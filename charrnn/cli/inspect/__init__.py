@@ -25,6 +25,7 @@ VIEWS: tuple[str, ...] = (
     "memory",
     "saliency",
     "gates",
+    "errors",
     "calibration",
 )  # modules of this package, in the order in which --help lists them
 
