@@ -12,6 +12,7 @@ are halved.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class PackedWeights:
         """The type of all numbers."""
         return self.products[0].dtype
 
-    @property
+    @cached_property
     def may_overflow(self) -> bool:
         """Whether logits may overflow: no network that was trained well does."""
         if self.config.nonlinearity == "relu":

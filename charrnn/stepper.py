@@ -32,6 +32,9 @@ class Backend(Protocol):
     def put(self, array: Array) -> Buffer:
         """Return `array` where the buffers live."""
 
+    def place(self, weights: Array) -> Buffer:
+        """Return `weights` where the buffers live: made once, for all steppers."""
+
     def fetcher(self, buffer: Buffer) -> Callable[[], Array]:
         """Return a call that gives `buffer` as an array, perhaps the same memory."""
 
@@ -60,6 +63,9 @@ class NumpyBackend:
     def put(self, array: Array) -> Array:
         return array
 
+    def place(self, weights: Array) -> Array:
+        return weights
+
     def fetcher(self, buffer: Array) -> Callable[[], Array]:
         rows = buffer[None] if buffer.ndim == 1 else buffer
         return lambda: rows
@@ -86,6 +92,7 @@ class Stepper:
         """Start from the zero state; the weights are shared, not copied."""
         self.packed, self.batch_size = packed, batch_size
         self.backend = backend or NumpyBackend(packed.dtype)
+        self._may_overflow = packed.may_overflow
         self._hiddens: list[Buffer] = []
         self._cells: list[Buffer] = []
         self._layers: list[tuple[Advance, Call, Buffer]] = []  # the last: what is above sees
@@ -114,7 +121,8 @@ class Stepper:
         """
         layers = self._layers
         advance, _, logits = layers[-1]
-        self._layers = [*layers[:-1], (advance, self._inner_product, logits)]
+        inner = self._quieted(self.backend.product(*self._inner))
+        self._layers = [*layers[:-1], (advance, inner, logits)]
         for token in tokens[:-1]:
             self.step(token)
         self._layers = layers
@@ -157,22 +165,24 @@ class Stepper:
     def _add_layer(self, layer: int) -> None:
         """Make the buffers of `layer` and the calls that move it one token on."""
         packed, backend, config = self.packed, self.backend, self.packed.config
-        matrix, columns = backend.put(packed.products[layer]), packed.num_columns
+        matrix, columns = backend.place(packed.products[layer]), packed.num_columns
         inputs = backend.zeros(self.batch_size, config.hidden_size + 1)
         inputs[..., -1] = 1
         outputs = backend.zeros(self.batch_size, matrix.shape[1])
         hidden, seen = inputs[..., :-1], outputs[..., :columns]
         width = columns if layer + 1 < config.num_layers else config.vocab_size
         above = outputs[..., columns : columns + width]
-        advance = self._make_advance(layer, seen, hidden)
-        product = backend.product(inputs, matrix, outputs)
-        self._inner_product = backend.product(inputs, matrix[:, :columns], seen)  # of the top layer
-        if packed.may_overflow:
-            quiet = np.errstate(over="ignore", invalid="ignore")
-            advance, product = quiet(advance), quiet(product)
-            self._inner_product = quiet(self._inner_product)
+        advance = self._quieted(self._make_advance(layer, seen, hidden))
+        product = self._quieted(backend.product(inputs, matrix, outputs))
         self._layers.append((advance, product, above))
         self._hiddens.append(hidden)
+        self._inner = inputs, matrix[:, :columns], seen  # of the top layer: all but the logits
+
+    def _quieted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `call`, without NumPy's warnings where the network may overflow."""
+        if not self._may_overflow:
+            return call
+        return np.errstate(over="ignore", invalid="ignore")(call)
 
     def _make_advance(self, layer: int, seen: Buffer, hidden: Buffer) -> Advance:
         config, xp, constant = self.packed.config, self.backend.xp, self.backend.constant
@@ -182,7 +192,7 @@ class Stepper:
         if config.cell_type == "rnn":
             return rnn(xp, seen, hidden, constant, config.nonlinearity)
         peepholes = self.packed.peepholes
-        peephole = self.backend.put(peepholes[layer]) if peepholes else None
+        peephole = self.backend.place(peepholes[layer]) if peepholes else None
         advance, cell = lstm(xp, seen, hidden, zeros, constant, peephole)
         self._cells.append(cell)
         return advance
@@ -192,11 +202,11 @@ class Stepper:
         packed, backend = self.packed, self.backend
         outputs = backend.zeros(self.batch_size, packed.num_columns)
         if packed.table is not None:
-            table, rows = backend.put(packed.table), backend.rows
+            table, rows = backend.place(packed.table), backend.rows
             return lambda tokens: rows(table, tokens, outputs)
         assert packed.embedding is not None
         assert packed.entrance is not None
-        embedding, entrance = backend.put(packed.embedding), backend.put(packed.entrance)
+        embedding, entrance = backend.place(packed.embedding), backend.place(packed.entrance)
         inputs = backend.zeros(self.batch_size, len(entrance))
         inputs[..., -1] = 1
         vectors = backend.zeros(self.batch_size, len(entrance) - 1)

@@ -39,6 +39,19 @@ class TorchMath:
         return torch.tanh(value, out=out)
 
 
+class Placed:
+    """Weights that were brought into another form: once for each array, which is kept alive."""
+
+    def __init__(self, make: Callable[[Array], Tensor]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[Array, Tensor]] = {}
+
+    def __call__(self, weights: Array) -> Tensor:
+        if id(weights) not in self._made:
+            self._made[id(weights)] = weights, self._make(weights)
+        return self._made[id(weights)][1]
+
+
 class TorchBackend:
     """Buffers on `device`, always (B, size)."""
 
@@ -47,12 +60,16 @@ class TorchBackend:
 
     def __init__(self, device: str, dtype: torch.dtype = torch.float32) -> None:
         self.device, self.dtype = torch.device(device), dtype
+        self._placed = Placed(self.put)
 
     def zeros(self, batch_size: int, size: int) -> Tensor:
         return torch.zeros(batch_size, size, device=self.device, dtype=self.dtype)
 
     def put(self, array: Array) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, self.dtype)
+
+    def place(self, weights: Array) -> Tensor:
+        return self._placed(weights)
 
     def fetcher(self, buffer: Tensor) -> Callable[[], Array]:
         return lambda: buffer.cpu().numpy()
@@ -71,17 +88,18 @@ class TorchBackend:
 class Bfloat16Backend(NumpyBackend):
     """NumPy but for the products, in bfloat16: for batches, on CPUs with units for it."""
 
+    def __init__(self) -> None:
+        super().__init__(np.float32)
+        self._low = Placed(lower)
+
     def product(self, inputs: Array, matrix: Array, outputs: Array) -> Call:
         if inputs.ndim == 1:
             return super().product(inputs, matrix, outputs)
-        rows, depth = inputs.shape
-        padded = -(-depth // DEPTH) * DEPTH
-        low_inputs = torch.zeros(rows, padded, dtype=torch.bfloat16)
-        low_matrix = torch.zeros(padded, matrix.shape[1], dtype=torch.bfloat16)
-        low_matrix[:depth] = torch.from_numpy(matrix)
-        low_outputs = torch.empty(rows, matrix.shape[1], dtype=torch.bfloat16)
-        source, target = torch.from_numpy(inputs), torch.from_numpy(outputs)
-        begin = low_inputs[:, :depth]
+        low_matrix = self._low(matrix)
+        low_inputs = torch.zeros(len(inputs), len(low_matrix), dtype=torch.bfloat16)
+        low_outputs = torch.empty(outputs.shape, dtype=torch.bfloat16)
+        begin, source = low_inputs[:, : inputs.shape[1]], torch.from_numpy(inputs)
+        target = torch.from_numpy(outputs)
 
         def multiply() -> None:
             begin.copy_(source)
@@ -89,3 +107,11 @@ class Bfloat16Backend(NumpyBackend):
             target.copy_(low_outputs)
 
         return multiply
+
+
+def lower(matrix: Array) -> Tensor:
+    """Return `matrix` in bfloat16, with rows of zeros up to a good inner size."""
+    depth, width = matrix.shape
+    low = torch.zeros(-(-depth // DEPTH) * DEPTH, width, dtype=torch.bfloat16)
+    low[:depth] = torch.from_numpy(matrix)
+    return low

@@ -207,6 +207,19 @@ def test_bfloat16_products_agree_to_their_precision():
     assert 0 < difference < 0.05
 
 
+def test_weights_are_brought_to_torch_once_for_all_steppers(monkeypatch):
+    config = make_config("peephole", shape=(5, 2, False))
+    packed, made = pack(config, make_weights(config)), []
+    for backend in (TorchBackend("cpu"), Bfloat16Backend()):
+        made.clear()
+        placed = backend._low if isinstance(backend, Bfloat16Backend) else backend._placed
+        make = placed._make
+        monkeypatch.setattr(placed, "_make", lambda w, make=make: (made.append(w), make(w))[1])
+        Stepper(packed, 4, backend).resized(3).resized(2).step(np.array([1, 2]))
+        names = [id(weights) for weights in made]
+        assert len(names) == len(set(names)) >= 2
+
+
 def test_one_stream_is_a_vector_and_its_buffers_begin_on_cache_lines():
     backend = NumpyBackend(np.float32)
     assert backend.zeros(1, 5).shape == (5,)
