@@ -25,6 +25,7 @@ VIEWS: tuple[str, ...] = (
     "memory",
     "saliency",
     "gates",
+    "ablate",
     "errors",
     "calibration",
 )  # modules of this package, in the order in which --help lists them
