@@ -24,7 +24,8 @@ from charrnn.tokenizer import Tokenizer
 Event = Piece | Done
 
 SHRINK = 0.75  # share of samples still growing under which the group is packed together
-SLOW_WORK = 4e11  # multiplications that take longer than importing torch
+SLOW_WORK = 6e10  # multiplications that NumPy needs a second for, as importing torch does
+SOME_LENGTH = 100  # tokens, as a guess, of a document without a limit
 
 
 def sample(
@@ -56,7 +57,7 @@ def sample(
     if config.length == 0 and not ends:
         num_samples = 1  # the first is without end
     packed = pack(stored.config, stored.weights)
-    work = max(1, config.length) * num_samples * sum(part.size for part in packed.products)
+    work = (config.length or SOME_LENGTH) * num_samples * sum(part.size for part in packed.products)
     first, others = choose_backends(device, 0 if num_samples == 1 else work)
     chooser = Chooser(config, stored.tokenizer, history)
     stepper = Stepper(packed, 1, first)
