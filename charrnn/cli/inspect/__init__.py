@@ -23,6 +23,7 @@ VIEWS: tuple[str, ...] = (
     "copying",
     "compare",
     "memory",
+    "probe",
     "saliency",
     "gates",
     "ablate",
