@@ -29,6 +29,7 @@ VIEWS: tuple[str, ...] = (
     "ablate",
     "errors",
     "calibration",
+    "embed",
 )  # modules of this package, in the order in which --help lists them
 
 Model = Annotated[
