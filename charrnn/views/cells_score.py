@@ -105,11 +105,11 @@ def score_units(
     return Scores(np.concatenate(rows), maxima)
 
 
-def p_value(scores: Scores, index: int, feature: Feature, unit: Array) -> float:
-    """Return the p value of the best unit on a feature; `unit` are its numbers on A."""
+def p_value(scores: Scores, index: int, feature: Feature, unit: Array, part: slice) -> float:
+    """Return the p value of the best unit on a feature; `unit` are its numbers over `part`."""
     assert scores.maxima is not None
     size = scores.maxima.shape[1]
-    times = [autocorrelation_time(feature.values[:size]), autocorrelation_time(unit)]
+    times = [autocorrelation_time(feature.values[part]), autocorrelation_time(unit)]
     # the maximum at shift 0 as the transforms give it, so that equal is equal
     observed = float(scores.maxima[index, 0])
     return shift_p_value(scores.maxima[index], observed, guard_of(times, size))
