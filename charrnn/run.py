@@ -60,6 +60,9 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
         notes += found.warnings
         flags = restore(session, found.tensors, found.metadata, str(found.path))
         if flags.get("finished") and session.progress() >= 1:
+            if not (prepared.record or {}).get("finished"):  # killed at the very last write
+                recorder.resume_at(session.step)
+                recorder.save_record(finished=True)
             yield finished_report(prepared, session)
             return
     yield start_report(prepared, setup, session, notes, found is not None)

@@ -72,6 +72,7 @@ def test_ctrl_c_stops_the_text_and_at_the_prompt_ends(model):
     terminal.read_until("baaaaa")
     terminal.type(CTRL_C)
     terminal.read_until("\r\n> ")
+    time.sleep(0.5)  # the prompt is shown a moment before it is read from
     terminal.type(CTRL_C)
     assert terminal.end()[0] == -signal.SIGINT
     assert terminal.after == terminal.modes

@@ -26,5 +26,8 @@ def prepare_torch(threads: int | None = None) -> None:
 
 
 def prepare_sampling() -> None:
-    """Set one thread for NumPy's products: at one token a time, more of them only wait."""
-    settle_threads({"OPENBLAS_NUM_THREADS": 1})
+    """Set one thread for NumPy's products, where at one token a time more would only wait.
+
+    Large batches may import torch, whose waiting threads then sleep soon.
+    """
+    settle_threads({"OPENBLAS_NUM_THREADS": 1, "GOMP_SPINCOUNT": SPIN_COUNT})
