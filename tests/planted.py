@@ -2,7 +2,8 @@
 
 Its gates are saturated by hand, nothing is trained: cell 0 is the depth of round brackets / 10,
 cell 1 the position in the line / 100, cell 2 a latch (0.9 between { and }), cell 3 leaks with
-f = 0.9, cell 4 a toggle (0.9 within double quotes). The rest are zero.
+f = 0.9, cell 4 a toggle (0.9 within double quotes). The rest are zero. Its output knows the text's
+frequencies, and from the latch that } comes only after {.
 """
 
 import numpy as np
@@ -13,6 +14,8 @@ from charrnn.tokenizer import Tokenizer
 
 SYMBOLS = '\n "()ab{}'
 HIDDEN, FULL = 8, 20.0
+SHARES = {"\n": 0.03, '"': 0.04, "{": 0.015, " ": 0.26, "a": 0.26, "b": 0.26}
+UNLIKELY = -9.0  # ln p of } after }
 DEPTH, POSITION, LATCH, LEAK, QUOTE = range(5)
 
 
@@ -45,6 +48,10 @@ def planted_weights():
     forget(QUOTE, '"')
     # a closing quote must not write: the cell itself shuts its input gate
     weights["recurrent.weight_hh_l0"][i * HIDDEN + QUOTE, QUOTE] = -1.5 * FULL / np.tanh(0.9)
+    bias, latched = weights["output.bias"], weights["output.weight"][:, LATCH]
+    bias[:] = np.log([SHARES.get(symbol, 0.05) for symbol in SYMBOLS])
+    bias[SYMBOLS.index("}")] = UNLIKELY
+    latched[SYMBOLS.index("}")] = (np.log(0.03) - UNLIKELY) / np.tanh(0.9)
     return config, weights
 
 

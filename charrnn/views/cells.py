@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from charrnn.errors import CorpusError
 from charrnn.modeldir import StoredModel
 from charrnn.views.activations import Activations
-from charrnn.views.cells_cause import NUM_WINDOWS, Cause, measure_cause
+from charrnn.views.cells_cause import Cause, measure_cause
 from charrnn.views.cells_control import Control, control_bounds
 from charrnn.views.cells_network import GAP, Sample, Scored, Steps, judge_best, score_network, told
 from charrnn.views.cells_probe import Probe, probe_features
@@ -40,12 +40,13 @@ class Budget:
 
     tokens: int
     draws: int  # of a bootstrap
+    windows: int  # of text in which a unit is held still
 
 
 BUDGETS = {
-    "fast": Budget(30_000, 400),
-    "normal": Budget(120_000, 1000),
-    "deep": Budget(1_000_000, 2000),
+    "fast": Budget(30_000, 400, 64),
+    "normal": Budget(120_000, 1000, 128),
+    "deep": Budget(1_000_000, 2000, 256),
 }
 
 
@@ -125,7 +126,9 @@ def measure_cells(
         grade = grade_of(adjusted, judged, controls[index], None)
         cause = None
         if causal and grade == "B":
-            cause = yield from find_cause(stored, trained, sample, unit, judged.sign, index)
+            cause = yield from find_cause(
+                stored, trained, sample, (unit, judged.sign), index, budget.windows
+            )
             grade = grade_of(adjusted, judged, controls[index], cause)
         name, bound = trained.activations.names[unit], controls[index]
         numbers = (p[index], adjusted, judged, bound, probes[index], cause, grade)
@@ -140,21 +143,26 @@ def p_of(trained: Scored, sample: Sample, index: int) -> float:
 
 
 def find_cause(
-    stored: StoredModel, trained: Scored, sample: Sample, unit: int, sign: int, index: int
+    stored: StoredModel,
+    trained: Scored,
+    sample: Sample,
+    signed: tuple[int, int],
+    index: int,
+    num_windows: int,
 ) -> Steps[Cause]:
-    """Return what the unit causes on B."""
+    """Return what a unit, given with its sign, causes on B."""
     feature = sample.features[index]
     steps = measure_cause(
         trained.network,
         stored.tokenizer,
         sample.ids,
         trained.activations,
-        unit,
-        sign,
+        signed,
         feature,
         sample.halves.b,
+        num_windows,
     )
-    return (yield from told(f"cause: {feature.name}", NUM_WINDOWS, steps))
+    return (yield from told(f"cause: {feature.name}", num_windows, steps))
 
 
 def warnings_of(text: Inspected, num_tokens: int, absent: list[str]) -> list[str]:

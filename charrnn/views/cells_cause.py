@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from charrnn.model import LanguageModel
 
 NUM_RANDOM = 20
-NUM_WINDOWS = 128
 WINDOWS_AT_ONCE = 32
 WARM_UP, BURN_IN, COUNTED = 256, 48, 64  # tokens: undisturbed, held, held and counted
 NEAREST = 2  # times NUM_RANDOM units are nearest in variance: of these some are drawn
@@ -85,17 +84,20 @@ def measure_cause(
     tokenizer: Tokenizer,
     ids: Ints,
     activations: Activations,
-    unit: int,
-    sign: int,
+    signed: tuple[int, int],
     feature: Feature,
     part: slice,
+    num_windows: int = 128,
     seed: int = 0,
 ) -> Generator[int, None, Cause]:
-    """Yield how many windows are done; return what the unit causes over the tokens of `part`."""
+    """Yield how many windows are done; return what a unit causes over the tokens of `part`.
+
+    `signed` are the unit, and 1 or -1: which end of it means that the feature is on.
+    """
     rng = np.random.default_rng(seed)
     on = feature.values > (0 if feature.binary else np.median(feature.values[part]))
-    starts = choose_windows(on, part, rng)
-    variants = choose_variants(activations, unit, sign, network.config.hidden_size, part, rng)
+    starts = choose_windows(on, part, num_windows, rng)
+    variants = choose_variants(activations, *signed, network.config.hidden_size, part, rng)
     wanted = [i for i, p in enumerate(tokenizer.pieces) if p and p in CLOSING.get(feature.name, "")]
     nats, closing = [], []
     for first in range(0, len(starts), WINDOWS_AT_ONCE):
@@ -115,13 +117,13 @@ def measure_cause(
     return Cause(delta, on_mean, off_mean, [d[0].mean for d in differences[3:]], clamp)
 
 
-def choose_windows(on: NDArray[np.bool_], part: slice, rng: np.random.Generator) -> Ints:
+def choose_windows(on: NDArray[np.bool_], part: slice, num: int, rng: np.random.Generator) -> Ints:
     """Return where windows start: half of them around a token of `part` where the feature is on."""
     length = WARM_UP + BURN_IN + COUNTED + 1
     low, high = max(0, part.start - WARM_UP), part.stop - length
-    anywhere = rng.integers(low, high, size=NUM_WINDOWS // 2)
+    anywhere = rng.integers(low, high, size=num // 2)
     there = np.flatnonzero(on[part]) + part.start
-    around = rng.choice(there, size=NUM_WINDOWS - len(anywhere))
+    around = rng.choice(there, size=num - len(anywhere))
     around = around - WARM_UP - BURN_IN - rng.integers(0, COUNTED, size=len(around))
     return np.sort(np.clip(np.concatenate([anywhere, around]), low, high))
 

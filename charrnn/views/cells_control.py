@@ -19,7 +19,7 @@ from charrnn.views.resampling import MIN_BLOCKS, block_size
 
 NUM_CONTROLS = 6
 NUM_TOKENS = 24_000  # that a control reads, or more where a feature is rare
-DEVIATIONS = 3.0  # of the controls' scores, above their mean
+DEVIATIONS = 4.0  # of the controls' scores above their mean: Student's t of 5, one in 200
 LARGEST = 0.999999  # correlation that is told from 1
 
 

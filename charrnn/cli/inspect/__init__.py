@@ -20,6 +20,7 @@ VIEWS: tuple[str, ...] = (
     "summary",
     "curve",
     "surprisal",
+    "cells",
     "copying",
     "compare",
     "memory",
