@@ -13,6 +13,7 @@ from charrnn.machine import settle_machine
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.modeldir import StoredModel
 from charrnn.plan import Facts, make_plan
+from charrnn.shards import Shards, num_shards
 from charrnn.tensors import Tensors
 from charrnn.tokenizer import Tokenizer
 from charrnn.trainer import Best, Session, make_optimizer
@@ -72,6 +73,8 @@ def build_session(setup: Setup) -> Session:
     )
     model = LanguageModel(setup.model, dropouts).to(device)
     fp16 = config.precision == "fp16"
+    threads = value(config.threads)
+    parts = num_shards(device.type, threads, value(config.batch_size))
     session = Session(
         model=model,
         optimizer=make_optimizer(model, config),
@@ -79,6 +82,7 @@ def build_session(setup: Setup) -> Session:
         batches=make_batches(setup),
         config=config,
         generator=torch.Generator(device),
+        shards=Shards(model, parts, threads) if parts > 1 else None,
     )
     start_session(session, setup)
     return session

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from charrnn.cells import State
 from charrnn.config import TrainConfig
 from charrnn.model import LanguageModel, detach
 from charrnn.reports import StepReport
+from charrnn.shards import Shards
 from charrnn.tensors import Tensors
 
 BETAS = (0.9, 0.99)
@@ -49,6 +51,7 @@ class Session:
     batches: Batches
     config: TrainConfig  # without gaps
     generator: torch.Generator  # of dropout
+    shards: Shards | None = None  # None: the batch is one part
     state: State | None = None
     step: int = 0
     tokens: int = 0
@@ -104,7 +107,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     """Return the context in which matrix products run in `precision` (fp32, bf16 or fp16)."""
     if precision not in DTYPES:
         return nullcontext()
-    return torch.autocast(device.type, dtype=DTYPES[precision])
+    return torch.autocast(device.type, dtype=DTYPES[precision], cache_enabled=False)
 
 
 def train_steps(session: Session) -> Iterator[StepReport]:
@@ -139,13 +142,11 @@ def update(session: Session, window: Window, rate: float) -> tuple[float, float]
     """Make one optimizer step at `rate`; return the loss and the unclipped gradient norm."""
     for group in session.optimizer.param_groups:
         group["lr"] = rate
-    loss = forward(session, window)
-    session.optimizer.zero_grad()
-    session.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    loss = compute_gradients(session, window)
     session.scaler.unscale_(session.optimizer)
     limit = session.config.grad_clip or math.inf
     norm = torch.nn.utils.clip_grad_norm_(session.model.parameters(), limit)
-    values = float(loss.detach()), float(norm)
+    values = float(loss), float(norm)
     if not math.isfinite(values[0]) or not (
         math.isfinite(values[1]) or session.scaler.is_enabled()
     ):
@@ -155,18 +156,36 @@ def update(session: Session, window: Window, rate: float) -> tuple[float, float]
     return values
 
 
-def forward(session: Session, window: Window) -> Tensor:
-    """Return the mean loss of `window`, in nats per token, and carry the state on."""
-    model, device = session.model, session.model.output.bias.device
+def compute_gradients(session: Session, window: Window) -> Tensor:
+    """Set the gradients of the mean loss of `window`, which is returned, and carry the state on."""
+    forward = partial(sum_losses, precision=session.config.precision)
+    if session.shards is not None:
+        loss, session.state = session.shards.gradients(
+            forward, window, session.state, session.generator
+        )
+        return loss
+    total, session.state = forward(session.model, window, session.state)
+    loss = total / window.num_targets
+    session.optimizer.zero_grad()
+    session.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+def sum_losses(
+    model: LanguageModel, window: Window, state: State | None, precision: str
+) -> tuple[Tensor, State]:
+    """Return the sum of the losses of the targets of `window`, in nats, and the state after it."""
+    device = model.output.bias.device
     inputs = torch.from_numpy(window.inputs).to(device, non_blocking=True)
     targets = torch.from_numpy(window.targets).to(device, non_blocking=True)
-    state = session.state
     if state is None:
         state = model.recurrent.zero_state(inputs.shape[1])
     elif window.keep is not None:
         kept = torch.from_numpy(window.keep).to(device)
         state = tuple(torch.where(kept[:, None], part, 0.0) for part in state)
-    with autocast(device, session.config.precision):
+    with autocast(device, precision):
         logits, state = model(inputs, state)
-    session.state = tuple(part.float() for part in detach(state))
-    return cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+    loss = cross_entropy(
+        logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    return loss, tuple(part.float() for part in detach(state))

@@ -39,6 +39,7 @@ ORDER = [
     "cells",
     "model",
     "evaluate",
+    "shards",
     "trainer",
     "checkpoint",
     "packing",
@@ -85,7 +86,17 @@ FORBIDDEN_MODULES = {
     "tarfile",
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "np.load"}
-TORCH = {"machine", "batches", "cells", "model", "evaluate", "trainer", "checkpoint", "session"}
+TORCH = {
+    "machine",
+    "batches",
+    "cells",
+    "model",
+    "evaluate",
+    "shards",
+    "trainer",
+    "checkpoint",
+    "session",
+}
 TORCH |= {"torch_backend", "recorder", "loop"}  # may import torch when they are imported
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -287,16 +287,16 @@ def spoil(monkeypatch, times, at=7):
     """Let the loss at step `at` be nan, the first `times` times."""
     import charrnn.trainer as trainer
 
-    forward, left = trainer.forward, [times]
+    compute_gradients, left = trainer.compute_gradients, [times]
 
     def spoiled(session, window):
-        loss = forward(session, window)
+        loss = compute_gradients(session, window)
         if session.step + 1 == at and left[0]:
             left[0] -= 1
             return loss * math.nan
         return loss
 
-    monkeypatch.setattr(trainer, "forward", spoiled)
+    monkeypatch.setattr(trainer, "compute_gradients", spoiled)
 
 
 def test_a_divergence_goes_back_to_the_checkpoint_with_half_the_rate(corpus, monkeypatch):
@@ -318,6 +318,17 @@ def test_the_fourth_divergence_ends_the_run(corpus, monkeypatch):
     spoil(monkeypatch, times=4, at=2)
     with pytest.raises(DivergedError, match="diverged 4 times"):
         finish(ask(corpus))
+
+
+@pytest.mark.parametrize("step", [3, 17])
+def test_resume_is_exact_where_the_streams_are_dealt_to_threads(corpus, step):
+    threads = torch.get_num_threads()
+    shared = {"threads": 2, "batch_size": 19, "seq_length": 8}
+    finish(ask(corpus, **shared, output=corpus.parent / "whole"))
+    run_until(ask(corpus, **shared), step)
+    finish(ask(corpus, **shared, resume=True))
+    torch.set_num_threads(threads)
+    assert fingerprint(corpus.parent / "run") == fingerprint(corpus.parent / "whole")
 
 
 def test_patience_stops_early(corpus):

@@ -20,7 +20,8 @@ def prepare_torch(threads: int | None = None) -> None:
     """Set the OpenMP threads for torch, by default one a core; waiting threads sleep soon.
 
     When another process is busy on a core, threads that spin take the time that the others need:
-    training falls to a fifth and less (libgomp's default), to 0.6 with a short spin.
+    at libgomp's default training falls to a third and less. Most of a step needs no OpenMP, for its
+    streams are dealt to threads (shards.py); what is left bears a short spin.
     """
     settle_threads({"OMP_NUM_THREADS": threads or num_usable_cores(), "GOMP_SPINCOUNT": SPIN_COUNT})
 
