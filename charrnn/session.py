@@ -74,7 +74,7 @@ def build_session(setup: Setup) -> Session:
     model = LanguageModel(setup.model, dropouts).to(device)
     fp16 = config.precision == "fp16"
     threads = value(config.threads)
-    parts = num_shards(device.type, threads, value(config.batch_size))
+    parts = num_shards(setup.model, device.type, threads, value(config.batch_size))
     session = Session(
         model=model,
         optimizer=make_optimizer(model, config),

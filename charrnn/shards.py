@@ -7,6 +7,7 @@ in a fixed order, so the same number of shards gives the same bits.
 """
 
 import copy
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -17,16 +18,30 @@ from torch import Tensor
 
 from charrnn.batches import Window
 from charrnn.cells import State
+from charrnn.config import ModelConfig
 from charrnn.model import LanguageModel
+from charrnn.modeldir.shapes import weight_shapes
 
 MIN_STREAMS = 8  # of a shard: with fewer the products are too thin
+MAX_GRADIENT = 1_600_000  # numbers in a layer's weights: more leave no room in a core's own cache
 
 Forward = Callable[[LanguageModel, Window, State | None], tuple[Tensor, State]]
 
 
-def num_shards(device: str, threads: int, batch_size: int) -> int:
-    """Return into how many parts a batch is dealt: 1 on a GPU, else at most one a thread."""
-    return max(1, min(threads, batch_size // MIN_STREAMS)) if device == "cpu" else 1
+def num_shards(model: ModelConfig, device: str, threads: int, batch_size: int) -> int:
+    """Return into how many parts a batch is dealt: at most one a thread, 1 on a GPU.
+
+    The kernel adds to a layer's gradient at every token. Where that is large, threads that each
+    have one of their own are slower than threads that divide one.
+    """
+    sizes = dict(weight_shapes(model))
+    largest = max(
+        sum(math.prod(shape) for name, shape in sizes.items() if name.endswith(f"_l{layer}"))
+        for layer in range(model.num_layers)
+    )
+    if device != "cpu" or largest > MAX_GRADIENT:
+        return 1
+    return max(1, min(threads, batch_size // MIN_STREAMS))
 
 
 class Shards:

@@ -126,7 +126,14 @@ def test_every_stream_is_dealt_once():
     ],
 )
 def test_a_shard_has_at_least_eight_streams_and_a_gpu_has_one(device, threads, batch, count):
-    assert num_shards(device, threads, batch) == count
+    model = ModelConfig(65, hidden_size=512, embedding_size=128)
+    assert num_shards(model, device, threads, batch) == count
+
+
+@pytest.mark.parametrize(("hidden", "layers", "count"), [(512, 1, 2), (512, 2, 1), (384, 2, 2)])
+def test_a_large_layer_is_not_dealt_to_threads(hidden, layers, count):
+    model = ModelConfig(65, hidden_size=hidden, embedding_size=128, num_layers=layers)
+    assert num_shards(model, "cpu", 2, 32) == count
 
 
 def test_an_error_in_a_shard_is_raised():

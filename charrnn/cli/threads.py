@@ -5,7 +5,7 @@ from collections.abc import Mapping, MutableMapping
 
 from charrnn.cores import num_usable_cores
 
-SPIN_COUNT = 200  # turns an idle OpenMP thread waits before it sleeps
+SPIN_COUNT = 1000  # turns an idle OpenMP thread waits before it sleeps
 
 
 def settle_threads(

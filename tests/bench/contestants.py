@@ -1,0 +1,145 @@
+"""One measurement in a process of its own, with the environment its user would have.
+
+    python contestants.py NAME HIDDEN_SIZE NUM_LAYERS SECONDS [NUM_SAMPLES]
+
+Prints one number. bench.py starts it.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+V = 65
+
+
+def ids():
+    import numpy as np
+
+    return np.random.default_rng(0).integers(V, size=1_000_000).astype(np.uint8)
+
+
+def charrnn_train(hidden_size, num_layers, seconds):
+    """Return charrnn's tokens per second in training, with its own defaults."""
+    from charrnn.cli.threads import prepare_torch
+
+    prepare_torch()
+    import torch
+
+    from charrnn.batches import StreamBatches
+    from charrnn.config import RESET_SHARE, ModelConfig, TrainConfig
+    from charrnn.machine import settle_machine
+    from charrnn.model import Dropouts, LanguageModel
+    from charrnn.plan import Facts, make_plan
+    from charrnn.shards import Shards, num_shards
+    from charrnn.trainer import Session, make_optimizer, train_steps
+
+    asked = TrainConfig(hidden_size=hidden_size, num_layers=num_layers, max_time=1e6, device="cpu")
+    config = make_plan(settle_machine(asked), Facts(len(ids()), V, "cpu")).config
+    sizes = ModelConfig(
+        V, embedding_size=config.embedding_size, hidden_size=hidden_size, num_layers=num_layers
+    )
+    model = LanguageModel(sizes, Dropouts(hidden=config.dropout))
+    model.reset(0)
+    model.generator = torch.Generator()
+    batches = StreamBatches(ids(), config.batch_size, config.seq_length, 0, RESET_SHARE)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    optimizer = make_optimizer(model, config)
+    session = Session(model, optimizer, scaler, batches, config, model.generator)
+    parts = num_shards(sizes, "cpu", config.threads, config.batch_size)
+    session.shards = Shards(model, parts, config.threads) if parts > 1 else None
+    began, tokens = None, 0
+    for report in train_steps(session):
+        if report.step == 5:
+            began, tokens = time.perf_counter(), report.tokens
+        if began is not None and time.perf_counter() - began > seconds:
+            return (report.tokens - tokens) / (time.perf_counter() - began)
+    raise AssertionError("the budget is endless")
+
+
+def hand_train(hidden_size, num_layers, seconds):
+    """Return the rate of the script by hand, in float32."""
+    import baseline
+
+    return baseline.train_rate(ids(), V, hidden_size, num_layers, seconds)
+
+
+def tuned_train(hidden_size, num_layers, seconds):
+    """Return the rate of the script by hand by somebody who knows: bfloat16, fused AdamW."""
+    import baseline
+
+    return baseline.train_rate(ids(), V, hidden_size, num_layers, seconds, tuned=True)
+
+
+def charrnn_sample(hidden_size, num_layers, seconds, num_samples=1):
+    """Return charrnn's tokens per second in sampling, text and all."""
+    from charrnn.cli.threads import prepare_sampling
+
+    prepare_sampling()
+    from charrnn.config import ModelConfig, SampleConfig
+    from charrnn.model import LanguageModel
+    from charrnn.modeldir import StoredModel
+    from charrnn.sampler import sample
+    from charrnn.tokenizer import Tokenizer
+
+    config = ModelConfig(V, hidden_size=hidden_size, num_layers=num_layers)
+    model = LanguageModel(config)
+    model.reset(0)
+    symbols = tuple(chr(48 + i) for i in range(V))
+    stored = StoredModel(
+        Path(), config, Tokenizer("char", symbols), model.to_weights(), SampleConfig(), "", None, 0
+    )
+    length, rate = 100, 0.0
+    while True:  # the first, short runs tell how long the last may be
+        began = time.perf_counter()
+        options = SampleConfig(length=length)
+        for _ in sample(stored, options, seed=1, num_samples=num_samples, keep_text=False):
+            pass
+        rate = length * num_samples / (time.perf_counter() - began)
+        if time.perf_counter() - began > seconds / 2:
+            return rate
+        length = max(2 * length, int(rate * seconds / num_samples))
+
+
+def hand_sample(hidden_size, num_layers, seconds, num_samples=1):
+    """Return the rate of stepping nn.LSTM, with the better of one thread and all."""
+    import baseline
+    import torch
+
+    rates = []
+    for threads in {1, torch.get_num_threads()}:
+        torch.set_num_threads(threads)
+        rates.append(baseline.sample_rate(V, hidden_size, num_layers, seconds / 2, num_samples))
+    return max(rates)
+
+
+def bf16_limit(hidden_size, num_layers, seconds):
+    """Return tokens per second of training were it its bfloat16 matrix products alone."""
+    import limits
+    import torch
+
+    return limits.train_limit(V, hidden_size, num_layers, torch.bfloat16)
+
+
+def fp32_limit(hidden_size, num_layers, seconds):
+    """Return tokens per second of training were it its float32 matrix products alone."""
+    import limits
+    import torch
+
+    return limits.train_limit(V, hidden_size, num_layers, torch.float32)
+
+
+def product_limit(hidden_size, num_layers, seconds, num_samples=1):
+    """Return tokens per second of one stream were it its matrix products alone."""
+    from charrnn.cli.threads import prepare_sampling
+
+    prepare_sampling()
+    import limits
+
+    per_step = 1 / limits.vector_product_rate(hidden_size, 4 * hidden_size)
+    per_step += (num_layers - 1) / limits.vector_product_rate(2 * hidden_size, 4 * hidden_size)
+    return 1 / (per_step + 1 / limits.vector_product_rate(hidden_size, V))
+
+
+if __name__ == "__main__":
+    name, numbers = sys.argv[1], [float(a) if "." in a else int(a) for a in sys.argv[2:]]
+    print(globals()[name](*numbers))
