@@ -183,6 +183,6 @@ def test_threads_are_set_before_torch_reads_them(tmp_path):
         return done.stdout.decode().split()
 
     cores = str(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else None
-    assert settings(3) == ["3", "200", "False"]
+    assert settings(3) == ["3", "1000", "False"]
     assert settings(None)[0] == (cores or str(os.cpu_count()))
     assert settings(3, OMP_NUM_THREADS="7", GOMP_SPINCOUNT="9") == ["7", "9", "False"]
