@@ -194,3 +194,8 @@ def test_values_that_are_not_known_do_not_count():
     assert (first.mean, second.mean) == (2, 6)
     assert np.isnan(mean_interval(np.array([2.0])).low)
     assert np.isnan(mean_interval(np.zeros(0)).mean)
+
+
+def test_blocks_of_unequal_size_weigh_by_their_size():
+    blocks = np.repeat(np.arange(6), [1, 2, 3, 50, 60, 70])
+    assert mean_interval(np.full(len(blocks), 2.5), blocks) == pytest.approx((2.5, 2.5, 2.5))

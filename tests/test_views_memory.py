@@ -178,6 +178,18 @@ def test_ragged_reading_equals_reading_one_row_alone():
         assert found[row] == pytest.approx(-float(log_p[ids[target]]), abs=1e-5)
 
 
+def test_a_document_begins_from_zero_also_where_older_text_is_swapped():
+    model = LanguageModel(ModelConfig(6, hidden_size=7, embedding_size=3, num_layers=1))
+    model.reset(3)
+    rng = np.random.default_rng(2)
+    ids = np.concatenate([[5, *rng.integers(0, 5, 30)] for _ in range(50)])
+    text = inspected(ids, bos_id=5)
+    places = choose_places(text, 200, 0)
+    lost = {p.n: p.delta for p in measure_horizon(model.eval(), text, places, "swapped")}
+    assert lost[32] == lost[512] == (0, 0, 0)
+    assert lost[2].mean != 0
+
+
 def test_a_linear_networks_gradient_falls_by_the_spectral_radius():
     size, vocab, rho = 12, 4, 0.93
     rng = np.random.default_rng(5)

@@ -61,7 +61,7 @@ def test_integrated_gradients_sum_to_the_gain_over_inputs_of_zero(cell, embeddin
     integrated, baseline = judge.integrated(12)
     gain = judge.gradients(12)[2] - baseline
     assert abs(gain) > 1e-3
-    assert integrated.sum() == pytest.approx(gain, rel=0.01)
+    assert integrated.sum() == pytest.approx(gain, rel=1e-4)
 
 
 def test_the_source_of_a_recall_is_what_mattered():
