@@ -130,6 +130,11 @@ class TrainConfig:
         None, "AdamW's decay of matrices, per step, times the rate.", Range(0, 100, integer=False)
     )
     # optimization
+    softmax_samples: int | None = option(
+        None,
+        "Symbols that stand for all in a training step's softmax; 0 = all (Jean et al. 2015).",
+        Range(0, 10**7),
+    )
     seq_length: int | None = option(None, "Tokens per truncated back-propagation window (T).", SIZE)
     batch_size: int | None = option(None, "Parallel streams (B).", SIZE)
     learning_rate: float | None = option(

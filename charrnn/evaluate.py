@@ -27,7 +27,7 @@ from charrnn.model import LanguageModel
 BURN_IN = 1024  # tokens a row reads before the first one it scores
 QUICK_BURN_IN = 256  # the same, for evaluations in mid-training
 MAX_ROWS = 128
-WINDOW_FLOATS = 1 << 22  # logits held at a time: T * B * V
+WINDOW_FLOATS = 1 << 22  # numbers held at a time: T * B * V of logits, T * B * H of the layers
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,19 @@ class Block(NamedTuple):
     logits: Tensor  # (T, B, V) float32
 
 
-def window_length(num_rows: int, vocab_size: int) -> int:
-    """Return how many tokens of each row to run at a time, so that memory stays bounded."""
-    return max(1, min(512, WINDOW_FLOATS // (num_rows * vocab_size)))
+def window_length(num_rows: int, size: int) -> int:
+    """Return how many tokens of each row to run at a time, where each makes `size` numbers."""
+    return max(1, min(512, WINDOW_FLOATS // (num_rows * size)))
+
+
+def output_blocks(
+    model: LanguageModel, hidden: Tensor, positions: NDArray[np.int64], targets: Tensor
+) -> Iterator[Block]:
+    """Yield the logits of the layers' output `hidden` (T, B, H), some tokens at a time."""
+    length = window_length(hidden.shape[1], model.config.vocab_size)
+    for begin in range(0, len(hidden), length):
+        part = slice(begin, begin + length)
+        yield Block(positions[part], targets[part], model.output(hidden[part]).float())
 
 
 def stream_blocks(model: LanguageModel, ids: Ids, num_rows: int, burn_in: int) -> Iterator[Block]:
@@ -88,7 +98,7 @@ def stream_blocks(model: LanguageModel, ids: Ids, num_rows: int, burn_in: int) -
         burn_in = 0
     part = -(-(num_targets - burn_in) // num_rows)  # targets that one row scores
     starts = np.arange(num_rows, dtype=np.int64) * part  # the first token that each row reads
-    length = window_length(num_rows, model.config.vocab_size)
+    length = window_length(num_rows, 4 * model.config.hidden_size)
     device, state = model.output.bias.device, None
     for begin in range(0, burn_in + part, length):
         steps = np.arange(begin, min(begin + length, burn_in + part))[:, None]
@@ -97,13 +107,13 @@ def stream_blocks(model: LanguageModel, ids: Ids, num_rows: int, burn_in: int) -
         index = np.minimum(index, num_targets - 1)
         targets = np.where(scored, ids[index + 1].astype(np.int64), IGNORED)
         tokens = torch.from_numpy(ids[index].astype(np.int64)).to(device)
-        logits, state = model(tokens, state)
-        yield Block(index + 1, torch.from_numpy(targets).to(device), logits.float())
+        hidden, state = model.run_layers(tokens, state)
+        yield from output_blocks(model, hidden, index + 1, torch.from_numpy(targets).to(device))
 
 
 def document_blocks(model: LanguageModel, ids: Ids, bos_id: int, num_rows: int) -> Iterator[Block]:
     """Yield blocks that score each document of `ids` from its `<s>`, each from a zero state."""
-    length = window_length(num_rows, model.config.vocab_size)
+    length = window_length(num_rows, 4 * model.config.hidden_size)
     batches = DocumentBatches(ids, bos_id, num_rows, length, seed=0)
     device, state = model.output.bias.device, model.recurrent.zero_state(num_rows)
     while True:
@@ -113,8 +123,9 @@ def document_blocks(model: LanguageModel, ids: Ids, bos_id: int, num_rows: int) 
         if window.keep is not None:
             kept = torch.from_numpy(window.keep).to(device)
             state = tuple(part * kept[:, None] for part in state)
-        logits, state = model(torch.from_numpy(window.inputs).to(device), state)
-        yield Block(positions + 1, torch.from_numpy(window.targets).to(device), logits.float())
+        hidden, state = model.run_layers(torch.from_numpy(window.inputs).to(device), state)
+        targets = torch.from_numpy(window.targets).to(device)
+        yield from output_blocks(model, hidden, positions + 1, targets)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from charrnn.checkpoint import restore
 from charrnn.config import TRAINING_SAMPLE
 from charrnn.draft import Piece
 from charrnn.errors import DivergedError
-from charrnn.evaluate import BURN_IN, QUICK_BURN_IN, StoppedError, evaluate
+from charrnn.evaluate import StoppedError
 from charrnn.modeldir import read_newest_checkpoint
 from charrnn.recorder import Recorder
 from charrnn.reports import (
@@ -25,7 +25,8 @@ from charrnn.reports import (
 from charrnn.sampler import sample
 from charrnn.schedule import Schedule
 from charrnn.session import Setup, start_session
-from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session, autocast, train_steps
+from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session, train_steps
+from charrnn.validate import expected_seconds, validate
 
 MAX_DIVERGENCES = 3
 
@@ -50,12 +51,12 @@ class RunLoop:
         """
         if not events_done:
             yield from self._events(None)
-        while not self.stop():
+        while not (self.stop() or self.session.out_of_patience()):
             try:
                 for report in train_steps(self.session):
                     yield report
                     yield from self._events(report)
-                    if self.stop() or self._out_of_patience():
+                    if self.stop() or self.session.out_of_patience():
                         break
                 break
             except NotFiniteError as error:
@@ -115,13 +116,15 @@ class RunLoop:
         session.loss_sum, session.loss_count = 0.0, 0
         self.last_logged = (report.tokens, report.elapsed_seconds)
         self.schedule.done("log", report.elapsed_seconds)
+        if not session.evaluated_step:
+            self.schedule.expect(expected_seconds(self.setup, log.tokens_per_second))
         self.recorder.append(log)
         return log
 
     def _evaluate(self) -> EvalReport:
         """Evaluate the present weights, keep them where they are the best, and record it."""
         session, began = self.session, self.session.now()
-        report = self.measure(quick=True)
+        report = validate(session, self.setup, self.stop, quick=True)
         best = report.valid_loss is None or report.valid_loss < session.best.loss
         report = replace(report, best=best)
         if best:
@@ -138,31 +141,6 @@ class RunLoop:
         self.recorder.append(report)
         return report
 
-    def measure(self, *, quick: bool) -> EvalReport:
-        """Return the held-out loss of the present weights; StoppedError where asked to stop.
-
-        `quick` takes a shorter burn-in and training's precision: it agrees within 1e-3.
-        """
-        session, dataset = self.session, self.setup.dataset
-        loss = bits = None
-        if len(dataset.valid) > 1:
-            device = session.model.output.bias.device
-            precision = session.config.precision if quick else "fp32"
-            with autocast(device, precision):
-                result = evaluate(
-                    session.model,
-                    dataset.valid,
-                    (dataset.tokenizer.token_chars(), dataset.tokenizer.token_bytes()),
-                    self.setup.bos_id,
-                    burn_in=QUICK_BURN_IN if quick else BURN_IN,
-                    stop=self.stop,
-                )
-            loss = result.loss
-            bits = result.bits_per_char if result.num_chars else None
-        return EvalReport(
-            session.step, session.batches.epoch, session.now(), loss, bits, best=False
-        )
-
     def _sample(self) -> SampleReport:
         session = self.session
         stored = self.recorder.stored(session.model.to_weights())
@@ -174,10 +152,6 @@ class RunLoop:
         self.schedule.done("sample", session.now())
         self.recorder.append(report)
         return report
-
-    def _out_of_patience(self) -> bool:
-        patience = self.session.config.patience
-        return patience is not None and self.session.best.misses >= patience
 
     def _go_back(self, error: NotFiniteError) -> NoteReport:
         """Return to the last checkpoint, or to step 0, with half the rate."""
@@ -225,7 +199,7 @@ class RunLoop:
         best = session.best.weights or present
         session.model.load_weights(best)
         try:
-            report = self.measure(quick=False)
+            report = validate(session, self.setup, self.stop, quick=False)
         finally:
             session.model.load_weights(present)
         report = replace(report, best_step=session.best.step, best=True, final=True)

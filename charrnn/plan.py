@@ -15,6 +15,8 @@ STREAM_WINDOWS = 4  # windows that a stream should at least hold
 TOKENS_PER_SECOND = {"cpu": 4.0e7, "cuda": 2.0e9}  # times hidden size: a rough machine
 PEAK_RATE = 0.015  # of an LSTM with 256 units
 RATE_FACTORS = {"lstm": 1.0, "peephole": 1.0, "gru": 0.5, "rnn": 0.2}
+SAMPLED_VOCABULARY = 10_000  # symbols: from here on training on a CPU samples the softmax
+SOFTMAX_SAMPLES = 2048
 EVALUATIONS = 20  # over a run counted in steps
 LOGS = 100
 SAMPLES = 8
@@ -50,7 +52,7 @@ def make_plan(config: TrainConfig, facts: Facts) -> Plan:
         config = replace(config, max_time=DEFAULT_MAX_TIME)
     config, notes = choose_shape(choose_network(config, facts), facts)
     passes = expected_passes(config, facts)
-    config = choose_optimization(config, passes)
+    config = choose_optimization(config, facts, passes)
     config = choose_intervals(config, facts)
     return Plan(config, explain(config, facts, passes), notes)
 
@@ -137,11 +139,13 @@ def fill(config: TrainConfig, chosen: dict[str, Any]) -> TrainConfig:
     return replace(config, **{k: v for k, v in chosen.items() if getattr(config, k) is None})
 
 
-def choose_optimization(config: TrainConfig, passes: float) -> TrainConfig:
+def choose_optimization(config: TrainConfig, facts: Facts, passes: float) -> TrainConfig:
     """Fill in the rate and the regularisers, from the size and the number of passes."""
     hidden = config.hidden_size or 256
     rate = PEAK_RATE * RATE_FACTORS[config.cell] * (256 / hidden) ** 0.6
+    large = facts.vocab_size > SAMPLED_VOCABULARY and facts.device == "cpu"
     chosen = {
+        "softmax_samples": SOFTMAX_SAMPLES if large else 0,
         "learning_rate": float(f"{rate:.2g}"),
         "dropout": 0.0 if passes < 2 else 0.1 if hidden <= 256 else 0.3,
         "input_dropout": 0.0,

@@ -13,6 +13,7 @@ from charrnn import __version__
 from charrnn.prepare import Prepared, prepare, train_record
 from charrnn.reports import EndReport, Report, StartReport
 from charrnn.request import RunRequest
+from charrnn.resume import BUDGETS
 
 if TYPE_CHECKING:
     from charrnn.session import Setup
@@ -59,7 +60,9 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     if found is not None:
         notes += found.warnings
         flags = restore(session, found.tensors, found.metadata, str(found.path))
-        if flags.get("finished") and session.progress() >= 1:
+        if budget_raised(prepared, setup):
+            session.best.misses = 0
+        if flags.get("finished") and (session.progress() >= 1 or session.out_of_patience()):
             if not (prepared.record or {}).get("finished"):  # killed at the very last write
                 recorder.resume_at(session.step)
                 recorder.save_record(finished=True)
@@ -73,6 +76,12 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
         yield from RunLoop(setup, recorder, session, stop).run(flags.get("events_done", True))
     finally:
         recorder.close()
+
+
+def budget_raised(prepared: Prepared, setup: "Setup") -> bool:
+    """Return whether a resumed run has been given more than it was begun with."""
+    options = (prepared.record or {}).get("options", {})
+    return any(options.get(name) != getattr(setup.config, name) for name in BUDGETS)
 
 
 def start_report(
@@ -106,7 +115,7 @@ def finished_report(prepared: Prepared, session: "Session") -> EndReport:
         best_loss=best.loss if known else None,
         best_bits_per_char=best.bits_per_char if known else None,
         best_step=best.step,
-        stopped="budget",
+        stopped="patience" if session.progress() < 1 else "budget",
     )
 
 

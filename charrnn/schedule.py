@@ -31,6 +31,10 @@ class Schedule:
             return bool(every) and step % every == 0
         return elapsed_seconds >= self.next_seconds[kind]
 
+    def expect(self, eval_seconds: float) -> None:
+        """Put off the first evaluation, by the clock, until it may cost `eval_seconds`."""
+        self.next_seconds["eval"] = max(self.next_seconds["eval"], eval_seconds / EVAL_COST)
+
     def done(self, kind: str, elapsed_seconds: float, cost_seconds: float = 0.0) -> None:
         """Note that `kind` was done, and took `cost_seconds`."""
         pause = max(FIRST_SECONDS[kind], BUDGET_SHARES[kind] * (self.config.max_time or 0.0))

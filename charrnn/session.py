@@ -14,6 +14,7 @@ from charrnn.model import Dropouts, LanguageModel
 from charrnn.modeldir import StoredModel
 from charrnn.plan import Facts, make_plan
 from charrnn.shards import Shards, num_shards
+from charrnn.softmax import chances_of, count_symbols, unigram_bias
 from charrnn.tensors import Tensors
 from charrnn.tokenizer import Tokenizer
 from charrnn.trainer import Best, Session, make_optimizer
@@ -83,18 +84,31 @@ def build_session(setup: Setup) -> Session:
         config=config,
         generator=torch.Generator(device),
         shards=Shards(model, parts, threads) if parts > 1 else None,
+        chances=symbol_chances(setup, device),
     )
     start_session(session, setup)
     return session
 
 
+def symbol_chances(setup: Setup, device: torch.device) -> torch.Tensor | None:
+    """Return the chances of a sampled softmax, (V,); None where all symbols take part."""
+    vocab_size, samples = setup.model.vocab_size, setup.config.softmax_samples or 0
+    if not 0 < samples < vocab_size:
+        return None
+    counts = count_symbols(setup.dataset.train, vocab_size)
+    return torch.from_numpy(chances_of(counts, samples)).to(device)
+
+
 def start_session(session: Session, setup: Setup) -> None:
     """Put `session` at step 0: fresh weights, zero moments, the first window."""
     session.model.reset(setup.config.seed)
+    weights = session.model.to_weights()
+    weights["output.bias"] = unigram_bias(
+        count_symbols(setup.dataset.train, len(weights["output.bias"]))
+    )
     if setup.initial is not None:
-        weights = session.model.to_weights()
         adopt_weights(weights, setup.initial, setup.dataset.tokenizer)
-        session.model.load_weights(weights)
+    session.model.load_weights(weights)
     session.optimizer = make_optimizer(session.model, setup.config)
     session.batches = make_batches(setup)
     session.generator.manual_seed(setup.config.seed + 1)

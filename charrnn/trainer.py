@@ -14,14 +14,14 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from charrnn.batches import IGNORED, Batches, Window
+from charrnn.batches import Batches, Window
 from charrnn.cells import State
 from charrnn.config import TrainConfig
 from charrnn.model import LanguageModel, detach
 from charrnn.reports import StepReport
 from charrnn.shards import Shards
+from charrnn.softmax import full_loss, sampled_loss
 from charrnn.tensors import Tensors
 
 BETAS = (0.9, 0.99)
@@ -52,6 +52,7 @@ class Session:
     config: TrainConfig  # without gaps
     generator: torch.Generator  # of dropout
     shards: Shards | None = None  # None: the batch is one part
+    chances: Tensor | None = None  # of symbols in a sampled softmax, (V,); None: all are in it
     state: State | None = None
     step: int = 0
     tokens: int = 0
@@ -79,6 +80,10 @@ class Session:
         if config.epochs:
             return min(1.0, self.batches.epoch / config.epochs)
         return min(1.0, self.now() / (config.max_time or math.inf))
+
+    def out_of_patience(self) -> bool:
+        """Return whether so many evaluations in a row were not the best that the run ends."""
+        return self.config.patience is not None and self.best.misses >= self.config.patience
 
     def learning_rate(self) -> float:
         """Return the rate of the next step: linear warm-up, then a cosine over the budget."""
@@ -158,7 +163,7 @@ def update(session: Session, window: Window, rate: float) -> tuple[float, float]
 
 def compute_gradients(session: Session, window: Window) -> Tensor:
     """Set the gradients of the mean loss of `window`, which is returned, and carry the state on."""
-    forward = partial(sum_losses, precision=session.config.precision)
+    forward = partial(sum_losses, precision=session.config.precision, chances=session.chances)
     if session.shards is not None:
         loss, session.state = session.shards.gradients(
             forward, window, session.state, session.generator
@@ -172,7 +177,11 @@ def compute_gradients(session: Session, window: Window) -> Tensor:
 
 
 def sum_losses(
-    model: LanguageModel, window: Window, state: State | None, precision: str
+    model: LanguageModel,
+    window: Window,
+    state: State | None,
+    precision: str,
+    chances: Tensor | None = None,
 ) -> tuple[Tensor, State]:
     """Return the sum of the losses of the targets of `window`, in nats, and the state after it."""
     device = model.output.bias.device
@@ -184,8 +193,9 @@ def sum_losses(
         kept = torch.from_numpy(window.keep).to(device)
         state = tuple(torch.where(kept[:, None], part, 0.0) for part in state)
     with autocast(device, precision):
-        logits, state = model(inputs, state)
-    loss = cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+        hidden, state = model.run_layers(inputs, state)
+        if chances is None:
+            loss = full_loss(model, hidden, targets)
+        else:
+            loss = sampled_loss(model, hidden, targets, chances)
     return loss, tuple(part.float() for part in detach(state))

@@ -40,6 +40,7 @@ ORDER = [
     "model",
     "evaluate",
     "shards",
+    "softmax",
     "trainer",
     "checkpoint",
     "packing",
@@ -55,6 +56,7 @@ ORDER = [
     "recorder",
     "session",
     "schedule",
+    "validate",
     "loop",
     "run",
     "api",
@@ -93,11 +95,12 @@ TORCH = {
     "model",
     "evaluate",
     "shards",
+    "softmax",
     "trainer",
     "checkpoint",
     "session",
 }
-TORCH |= {"torch_backend", "recorder", "loop"}  # may import torch when they are imported
+TORCH |= {"torch_backend", "recorder", "validate", "loop"}  # may at import
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

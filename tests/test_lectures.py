@@ -48,9 +48,9 @@ def test_samples_go_from_noise_to_words(tmp_path):
     """Share of sampled words that are in the text: little at first, most at the end."""
     text = (CORPORA / "lighthouse.txt").read_text()
     known = set(text.split())
-    options = {"max_steps": 400, "sample_every": 40, "hidden_size": 128, "valid_frac": 0.0}
+    options = {"max_steps": 400, "sample_every": 8, "hidden_size": 128, "valid_frac": 0.0}
     reports = learn(CORPORA / "lighthouse.txt", tmp_path / "story", **options)
     samples = [report.text for report in reports if isinstance(report, SampleReport)]
     shares = [sum(w in known for w in t.split()) / max(1, len(t.split())) for t in samples]
-    assert shares[0] < 0.45
-    assert sum(shares[-3:]) / 3 > 0.6
+    assert shares[0] < 0.2
+    assert sum(shares[-3:]) / 3 > 0.65

@@ -337,6 +337,17 @@ def test_patience_stops_early(corpus):
     assert reports[-1].step < 40
 
 
+def test_a_run_that_ran_out_of_patience_stays_ended_until_it_is_given_more(corpus):
+    options = {"valid": other_text(corpus), "eval_every": 2, "patience": 2}
+    end = finish(ask(corpus, **options))[-1]
+    before = fingerprint(corpus.parent / "run")
+    (again,) = finish(ask(corpus, **options, resume=True))
+    assert (again.step, again.stopped) == (end.step, "patience")
+    assert fingerprint(corpus.parent / "run") == before
+    more = finish(ask(corpus, **{**options, "max_steps": 60}, resume=True))[-1]
+    assert more.step > end.step
+
+
 class StopAt:
     """Says stop at the n-th time that it is asked."""
 

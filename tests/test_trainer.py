@@ -105,8 +105,8 @@ def test_gradients_are_clipped_by_their_global_norm():
 def test_the_state_is_carried_and_cut_off_its_history():
     session = start()
     seen = []
-    forward = session.model.forward
-    session.model.forward = lambda tokens, state: seen.append(state) or forward(tokens, state)
+    run_layers = session.model.run_layers
+    session.model.run_layers = lambda x, state: seen.append(state) or run_layers(x, state)
     kept = []
     for _ in train_steps(replace(session, config=replace(session.config, max_steps=6))):
         pass

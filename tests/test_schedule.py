@@ -1,0 +1,39 @@
+"""When things are due: in steps, by the clock, and evaluations that would cost too much later."""
+
+import pytest
+
+from charrnn.config import TrainConfig
+from charrnn.schedule import Schedule
+
+
+def by_the_clock(seconds=600.0, **every):
+    schedule = Schedule(TrainConfig(max_time=seconds, **every))
+    schedule.start(0.0)
+    return schedule
+
+
+def test_options_count_in_steps_whatever_the_clock_says():
+    schedule = by_the_clock(eval_every=7, save_every=0)
+    assert [step for step in range(1, 22) if schedule.is_due("eval", step, 0.0)] == [7, 14, 21]
+    assert not schedule.is_due("save", 7, 1e9)
+
+
+def test_a_short_budget_is_evaluated_within_its_first_quarter():
+    assert by_the_clock(20.0).next_seconds["eval"] == 5
+    assert by_the_clock(600.0).next_seconds["eval"] == 10
+
+
+def test_the_next_evaluation_waits_until_the_last_was_a_twentyfifth_of_the_time():
+    schedule = by_the_clock()
+    schedule.done("eval", 100.0, cost_seconds=4.0)
+    assert schedule.next_seconds["eval"] == pytest.approx(200)
+    schedule.done("eval", 100.0, cost_seconds=0.01)
+    assert schedule.next_seconds["eval"] == pytest.approx(130)
+
+
+def test_a_dear_first_evaluation_is_put_off_and_a_cheap_one_is_not():
+    schedule = by_the_clock()
+    schedule.expect(0.1)
+    assert schedule.next_seconds["eval"] == 10
+    schedule.expect(15.0)
+    assert schedule.next_seconds["eval"] == pytest.approx(375)
