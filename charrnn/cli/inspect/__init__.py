@@ -21,6 +21,7 @@ VIEWS: tuple[str, ...] = (
     "curve",
     "surprisal",
     "cells",
+    "cell",
     "copying",
     "compare",
     "memory",
