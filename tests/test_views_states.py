@@ -94,6 +94,41 @@ def test_a_cell_that_never_forgets_is_still_that_of_one_pass(narrow):
     assert np.allclose(found["f"][:, planted.LEAK], 0.9, atol=1e-5)
 
 
+def test_the_rounding_of_a_cell_that_only_grows_does_not_add_up():
+    config = make_config(embedding_size=0, hidden_size=32, num_layers=1)
+    network = LanguageModel(config)
+    network.reset(1)
+    biases = network.recurrent.get_parameter("bias_ih_l0").data.view(4, 32)
+    biases += torch.tensor([3.0, 12.0, 1.0, 0.0])[:, None]  # writes, keeps
+    ids = torch.from_numpy(np.random.default_rng(2).integers(config.vocab_size, size=(6000, 1)))
+    with torch.no_grad():
+        _, (_, last) = network.run_layers(ids)
+        zero = tuple(part[0] for part in network.recurrent.zero_state(1))
+        found = recomputed.run_layer(network, 0, network.embed(ids), zero)
+    assert last.max() > 1000
+    assert (found["c"][-1] - last[0]).abs().max() < 0.02
+
+
+def test_a_network_that_no_guess_fits_is_read_in_one_pass(narrow, monkeypatch):
+    config, weights = planted.planted_weights()
+    weights["recurrent.bias_ih_l0"].reshape(4, -1)[1, planted.POSITION] = 60  # counts for ever
+    network = network_of(config, weights)
+    ids = np.tile([3, 4, 5, 6], 100).astype(np.uint8)
+    sizes = []
+    plain = states.run_pieces
+
+    def counted(network, ids, pieces, state):
+        sizes.append(len(pieces))
+        return plain(network, ids, pieces, state)
+
+    monkeypatch.setattr(states, "run_pieces", counted)
+    (found,) = whole(run_states(network, ids))
+    assert sizes[:4] == [4, 3, 2, 1]
+    assert set(sizes[4:]) == {1}
+    counted_up = found["c"][:, planted.POSITION]
+    assert np.abs(counted_up - np.arange(1, 401) / 100).max() < 1e-3
+
+
 def test_each_document_starts_from_zero(narrow):
     _, _, network = small("lstm", scale=1.0)
     ids = np.array([0, 1, 2, 3, 0, 1, 2, 3, *[5] * 40, 0, 1, 2, 3], np.uint8)

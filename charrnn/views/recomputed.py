@@ -1,6 +1,7 @@
 """One layer's gates and cells, computed once more from what the fused kernel gives: the h_t.
 
-The gates of all t are one matrix product of (x_t, h_{t-1}); c_t = f c_{t-1} + i g is a scan. The
+The gates of all t are one matrix product of (x_t, h_{t-1}); c_t = f c_{t-1} + i g is a scan. It
+starts every so often from the kernel's own c, as the rounding of a c that only grows adds up. The
 identities h = o tanh(c), and h = (1 - z) n + z h_{t-1} of a GRU, are asserted.
 """
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from charrnn.model import LanguageModel
 
 TOLERANCE = 1e-4  # of the identities
+SCANNED = 64  # tokens from one known c
 
 Found = dict[str, "Tensor"]  # each (T, B, H)
 
@@ -24,7 +26,12 @@ def run_layer(network: "LanguageModel", layer: int, inputs: "Tensor", state: "St
 
     recurrent = network.recurrent
     weights = recurrent._weights(layer, None)
-    hidden, _ = recurrent._run_layer(inputs, tuple(part[None] for part in state), weights)
+    known, parts = [tuple(part[None] for part in state)], []
+    for section in torch.split(inputs, SCANNED):
+        part, last = recurrent._run_layer(section, known[-1], weights)
+        parts.append(part)
+        known.append(last)
+    hidden = torch.cat(parts)
     kind = recurrent.cell_type
     if kind == "rnn":
         return {"h": hidden}
@@ -33,7 +40,8 @@ def run_layer(network: "LanguageModel", layer: int, inputs: "Tensor", state: "St
     seen, own = linear(inputs, w_ih, b_ih), linear(before, w_hh, b_hh)
     if kind == "gru":
         return gru_signals(seen, own, before, hidden)
-    return lstm_signals(seen.add_(own), state[1], hidden, weights[4:])
+    cells = [state[1][0] for state in known]
+    return lstm_signals(seen.add_(own), cells, hidden, weights[4:])
 
 
 def gru_signals(seen: "Tensor", own: "Tensor", before: "Tensor", hidden: "Tensor") -> Found:
@@ -49,9 +57,12 @@ def gru_signals(seen: "Tensor", own: "Tensor", before: "Tensor", hidden: "Tensor
 
 
 def lstm_signals(
-    gates: "Tensor", cell: "Tensor", hidden: "Tensor", peepholes: list["Tensor"]
+    gates: "Tensor", known: list["Tensor"], hidden: "Tensor", peepholes: list["Tensor"]
 ) -> Found:
-    """Return h, c, i, f, g and o of an LSTM; `gates` (T, B, 4H) are overwritten."""
+    """Return h, c, i, f, g and o of an LSTM; `gates` (T, B, 4H) are overwritten.
+
+    `known` are the cells before each SCANNED tokens.
+    """
     import torch
 
     i, f, g, o = gates.chunk(4, dim=-1)
@@ -61,6 +72,8 @@ def lstm_signals(
             gate.sigmoid_()
     cells = []
     for step in range(len(gates)):
+        if step % SCANNED == 0:
+            cell = known[step // SCANNED]
         if peepholes:
             i[step].addcmul_(peepholes[0], cell).sigmoid_()
             f[step].addcmul_(peepholes[1], cell).sigmoid_()

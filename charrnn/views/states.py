@@ -2,7 +2,8 @@
 
 A text is cut into pieces that run side by side. Each starts from a guess, the state after a short
 warm-up; where the piece before it ends in another state it runs again from that one, until all fit
-together. So the result is that of one single pass, also for cells that never forget:
+together. So the result is that of one single pass, also for cells that never forget; where no guess
+fits at all, the pieces after that run one by one.
 
     piece 0   [----------->|
     piece 1      [warm-up] [----------->|      again, if | and [ differ
@@ -76,9 +77,13 @@ def run_states(
     length = min(PIECE_TOKENS, budget) if not exact else budget
     with torch.no_grad():
         before: State = network.recurrent.zero_state(1)
-        for pieces in group_pieces(cut(ids, bos_id, length), size, budget):
-            section, before = run_section(network, ids, pieces, before)
+        pieces, done = list(cut(ids, bos_id, length)), 0
+        while done < len(pieces):
+            group = next(group_pieces(iter(pieces[done : done + size]), size, budget))
+            section, before, rounds = run_section(network, ids, group, before)
             yield section
+            done += len(group)
+            size = 1 if rounds == len(group) > 2 else size
 
 
 def cut(ids: Ids, bos_id: int | None, length: int) -> Iterator[Piece]:
@@ -109,15 +114,16 @@ def group_pieces(pieces: Iterator[Piece], size: int, budget: int) -> Iterator[li
 
 def run_section(
     network: "LanguageModel", ids: Ids, pieces: list[Piece], before: "State"
-) -> tuple[Section, "State"]:
-    """Return the signals of all pieces and the state (L, 1, H) after the last of them."""
+) -> tuple[Section, "State", int]:
+    """Return the signals of all pieces, the state (L, 1, H) after the last, and how many runs."""
     import torch
 
     starts = first_guess(network, ids, pieces, before)
     results: list[list[Signals]] = [[] for _ in pieces]
     ends = tuple(part.clone() for part in starts)
-    todo = np.arange(len(pieces))
+    todo, rounds = np.arange(len(pieces)), 0
     while len(todo):
+        rounds += 1
         chosen = torch.from_numpy(todo)
         run = run_pieces(
             network, ids, [pieces[i] for i in todo], tuple(p[:, chosen] for p in starts)
@@ -134,7 +140,7 @@ def run_section(
         for layer, signals in enumerate(results[0])
     ]
     last = tuple(end[:, -1:].clone() for end in ends)
-    return Section(pieces[0].start, pieces[-1].stop, layers), last
+    return Section(pieces[0].start, pieces[-1].stop, layers), last, rounds
 
 
 def unfit(pieces: list[Piece], starts: "State", ends: "State") -> NDArray[np.int64]:
