@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from charrnn import strictjson
+from charrnn.cells import State
 from charrnn.errors import ModelError
+from charrnn.ranks import Command
 from charrnn.tensors import Tensors
 from charrnn.trainer import Best, Session
 
@@ -33,14 +35,28 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def capture(session: Session, **flags: bool) -> tuple[Tensors, dict[str, str]]:
-    """Return the tensors and the metadata that `restore` needs; `flags` go into the metadata."""
+    """Return the tensors and the metadata that `restore` needs; `flags` go into the metadata.
+
+    Of several ranks, rank 0 calls it, and the others send what only they have.
+    """
+    state, random = session.state, session.generator.get_state()
+    if session.ranks is not None:
+        session.ranks.command(Command.GATHER)
+        state, random = gather_parts(session)
+    return snapshot(session, state, random, flags)
+
+
+def snapshot(
+    session: Session, state: State | None, random: torch.Tensor, flags: Mapping[str, bool]
+) -> tuple[Tensors, dict[str, str]]:
+    """Return what `capture` does, with the state of all streams and the random states given."""
     tensors: Tensors = {f"model.{k}": v for k, v in session.model.to_weights().items()}
     for name, parameter in session.model.named_parameters():
         for moment, value in session.optimizer.state[parameter].items():
             tensors[f"optimizer.{moment}.{name}"] = value.detach().cpu().numpy().copy()
-    for index, part in enumerate(session.state or ()):
+    for index, part in enumerate(state or ()):
         tensors[f"state.{index}"] = part.detach().float().cpu().numpy().copy()
-    tensors["random.dropout"] = session.generator.get_state().numpy().copy()
+    tensors["random.dropout"] = random.numpy().copy()
     tensors |= {f"cursor.{k}": v for k, v in session.batches.cursor().items()}
     best = session.best
     if best.weights is not None and best.step != session.step:
@@ -50,8 +66,26 @@ def capture(session: Session, **flags: bool) -> tuple[Tensors, dict[str, str]]:
     numbers["best_bits_per_char"] = best.bits_per_char if math.isfinite(best.loss) else None
     numbers |= {"best_step": best.step, "best_misses": best.misses}
     numbers["scaler"] = session.scaler.state_dict()
-    numbers["flags"] = flags
+    numbers["flags"] = dict(flags)
     return tensors, {"session": strictjson.dumps(numbers, indent=None).decode("ascii")}
+
+
+def gather_parts(session: Session) -> tuple[State | None, torch.Tensor]:
+    """Return the state of all streams and the random states of all ranks; check their weights."""
+    assert session.ranks is not None
+    session.ranks.check_equal(session.model)
+    random = session.ranks.whole_random(session.generator.get_state())
+    return session.ranks.whole_state(session.state), random
+
+
+def restore_random(session: Session, states: NDArray[np.generic]) -> None:
+    """Put the generator of dropout where it was: that of one process, or one of each rank."""
+    rank = 0 if session.ranks is None else session.ranks.rank
+    states = np.atleast_2d(states)
+    if rank < len(states):
+        session.generator.set_state(torch.from_numpy(states[rank].copy()))
+    else:
+        session.generator.manual_seed(session.config.seed + 1 + rank)
 
 
 def read_numbers(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
@@ -83,13 +117,15 @@ def restore(
                 for moment in MOMENTS
                 if f"optimizer.{moment}.{key}" in tensors
             }
-        session.generator.set_state(torch.from_numpy(tensors["random.dropout"].copy()))
+        restore_random(session, tensors["random.dropout"])
         session.batches.restore(strip(tensors, "cursor."))
     except (KeyError, RuntimeError, ValueError) as error:
         raise ModelError(f"{name} is not a checkpoint of this run: {error}") from error
     device = session.model.output.bias.device
     parts = strip(tensors, "state.")
     state = [torch.from_numpy(parts[str(i)].copy()).to(device) for i in range(len(parts))]
+    if session.ranks is not None:
+        state = [part[:, session.ranks.streams(part.shape[1])] for part in state]
     session.state = tuple(state) or None
     for counter in COUNTERS:
         setattr(session, counter, numbers[counter])

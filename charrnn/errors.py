@@ -10,6 +10,7 @@
     - BusyError          another process is writing the same directory
     - DivergedError      the loss or the gradient is no longer a finite number
     - DeviceError        the device is not there, or too small
+    - PeerError          another process of the same run is gone, or has other weights
 """
 
 
@@ -55,3 +56,7 @@ class DivergedError(FailureError):
 
 class DeviceError(FailureError):
     """The device asked for is not there, or too small."""
+
+
+class PeerError(FailureError):
+    """Another process of the same run is gone, or has other weights."""

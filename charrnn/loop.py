@@ -9,6 +9,7 @@ from charrnn.config import TRAINING_SAMPLE
 from charrnn.draft import Piece
 from charrnn.errors import DivergedError
 from charrnn.evaluate import StoppedError
+from charrnn.follow import share
 from charrnn.modeldir import read_newest_checkpoint
 from charrnn.recorder import Recorder
 from charrnn.reports import (
@@ -167,6 +168,7 @@ class RunLoop:
         found = read_newest_checkpoint(self.recorder.directory) if self.has_model else None
         if found is not None:
             restore(session, found.tensors, found.metadata, str(found.path))
+        share(session, found)
         session.num_divergences, session.rate_scale = count, scale
         self.recorder.resume_at(session.step)
         return NoteReport(

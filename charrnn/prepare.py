@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.config import FORMAT_VERSION, TrainConfig
+from charrnn.cores import num_ranks
 from charrnn.dataset import Dataset, load_dataset
 from charrnn.errors import ConfigError
 from charrnn.modeldir import (
@@ -60,6 +61,8 @@ def prepare_locked(request: RunRequest, directory: Path, lock: RunLock) -> Prepa
     """Do the part of `prepare` that needs the lock."""
     record = read_train_record(directory) if resumes(request, directory) else None
     notes: list[str] = []
+    if num_ranks() > 1 and STDIN in (*request.texts, *request.valid):
+        raise ConfigError("standard input cannot be read by several processes: give a file")
     initial = None
     tokenizer = None
     if record is None:
@@ -75,6 +78,7 @@ def prepare_locked(request: RunRequest, directory: Path, lock: RunLock) -> Prepa
             initial = read_model(find_model(request.init_from))
             config = inherit(config, initial, request.given)
     else:
+        check_ranks(record)
         config, new = resumed_config(request, record)
         notes += new
         texts, valid, encoding = resumed_texts(request, record)
@@ -84,6 +88,16 @@ def prepare_locked(request: RunRequest, directory: Path, lock: RunLock) -> Prepa
         check_same_texts(record, dataset)
     notes += dataset.notes
     return Prepared(request, directory, config, dataset, lock, record, initial, tuple(notes))
+
+
+def check_ranks(record: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a run is resumed by another number of processes."""
+    before, now = record.get("num_ranks", 1), num_ranks()
+    if before != now:
+        raise ConfigError(
+            f"the run was trained by {before} processes, not {now}: needs torchrun "
+            f"--nproc-per-node {before}, or --init-from to start another run from it"
+        )
 
 
 def load_texts(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn import __version__
+from charrnn.cores import num_ranks, own_rank
 from charrnn.prepare import Prepared, prepare, train_record
 from charrnn.reports import EndReport, Report, StartReport
 from charrnn.request import RunRequest
@@ -26,6 +27,11 @@ def run_training(request: RunRequest, stop: Callable[[], bool] = lambda: False) 
     As soon as `stop()` is true the step is finished and saved, and the run ends. The directory is
     locked from the first report to the last. Raises CharRNNError.
     """
+    if own_rank() > 0:
+        from charrnn.follow import follow
+
+        follow(request.config.device)
+        return
     prepared = prepare(request)
     started = False
     try:
@@ -42,17 +48,20 @@ def run_training(request: RunRequest, stop: Callable[[], bool] = lambda: False) 
 def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Report]:
     """Yield the reports of a run whose directory is locked."""
     from charrnn.checkpoint import restore
+    from charrnn.follow import dismiss, lead, share
     from charrnn.loop import RunLoop
     from charrnn.model import num_parameters
     from charrnn.modeldir import read_newest_checkpoint
+    from charrnn.ranks import join_ranks
     from charrnn.recorder import Recorder
     from charrnn.session import build_session, make_setup
 
     setup = make_setup(prepared.config, prepared.dataset, prepared.initial)
-    session = build_session(setup)
+    session = build_session(setup, join_ranks(setup.config.device))
     facts = run_facts(setup, num_parameters(session.model))
     record = train_record(prepared, setup.config, facts)
     first = int(setup.dataset.train[0])
+    lead(prepared, setup, session, record)
     recorder = Recorder(prepared.lock, setup.model, setup.dataset.tokenizer, first, record)
     notes = [*prepared.notes, *setup.notes]
     found = read_newest_checkpoint(prepared.directory) if prepared.record is not None else None
@@ -73,9 +82,11 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
         recorder.resume_at(session.step)
         recorder.save_record(finished=False)
     try:
+        share(session, found)
         yield from RunLoop(setup, recorder, session, stop).run(flags.get("events_done", True))
     finally:
         recorder.close()
+        dismiss(session)
 
 
 def budget_raised(prepared: Prepared, setup: "Setup") -> bool:
@@ -129,6 +140,7 @@ def run_facts(setup: "Setup", num_parameters: int) -> dict[str, Any]:
         "num_valid_tokens": len(setup.dataset.valid),
         "num_valid_unknown": setup.dataset.valid_unknown,
         "vocab_size": setup.model.vocab_size,
+        "num_ranks": num_ranks(),
         "reason": setup.reason,
         "versions": {
             "charrnn": __version__,

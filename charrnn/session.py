@@ -13,6 +13,7 @@ from charrnn.machine import settle_machine
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.modeldir import StoredModel
 from charrnn.plan import Facts, make_plan
+from charrnn.ranks import Ranks
 from charrnn.shards import Shards, num_shards
 from charrnn.softmax import chances_of, count_symbols, unigram_bias
 from charrnn.tensors import Tensors
@@ -66,7 +67,7 @@ def value(number: int | None) -> int:
     return number
 
 
-def build_session(setup: Setup) -> Session:
+def build_session(setup: Setup, ranks: Ranks | None = None) -> Session:
     """Return a new session at step 0, on the device of its configuration."""
     config, device = setup.config, torch.device(setup.config.device)
     dropouts = Dropouts(
@@ -75,7 +76,8 @@ def build_session(setup: Setup) -> Session:
     model = LanguageModel(setup.model, dropouts).to(device)
     fp16 = config.precision == "fp16"
     threads = value(config.threads)
-    parts = num_shards(setup.model, device.type, threads, value(config.batch_size))
+    streams = value(config.batch_size) // (1 if ranks is None else ranks.size)
+    parts = num_shards(setup.model, device.type, threads, streams)
     session = Session(
         model=model,
         optimizer=make_optimizer(model, config),
@@ -84,6 +86,7 @@ def build_session(setup: Setup) -> Session:
         config=config,
         generator=torch.Generator(device),
         shards=Shards(model, parts, threads) if parts > 1 else None,
+        ranks=ranks,
         chances=symbol_chances(setup, device),
     )
     start_session(session, setup)

@@ -19,6 +19,7 @@ from charrnn.batches import Batches, Window
 from charrnn.cells import State
 from charrnn.config import TrainConfig
 from charrnn.model import LanguageModel, detach
+from charrnn.ranks import Command, Ranks
 from charrnn.reports import StepReport
 from charrnn.shards import Shards
 from charrnn.softmax import full_loss, sampled_loss
@@ -52,6 +53,7 @@ class Session:
     config: TrainConfig  # without gaps
     generator: torch.Generator  # of dropout
     shards: Shards | None = None  # None: the batch is one part
+    ranks: Ranks | None = None  # the processes that train together; None: this one alone
     chances: Tensor | None = None  # of symbols in a sampled softmax, (V,); None: all are in it
     state: State | None = None
     step: int = 0
@@ -124,6 +126,8 @@ def train_steps(session: Session) -> Iterator[StepReport]:
     while session.progress() < 1:
         before, rate = session.now(), session.learning_rate()
         window = session.batches.next_window()
+        if session.ranks is not None:
+            session.ranks.command(Command.STEP, rate)
         loss, norm = update(session, window, rate)
         session.step += 1
         session.tokens += window.num_targets
@@ -163,6 +167,16 @@ def update(session: Session, window: Window, rate: float) -> tuple[float, float]
 
 def compute_gradients(session: Session, window: Window) -> Tensor:
     """Set the gradients of the mean loss of `window`, which is returned, and carry the state on."""
+    if session.ranks is None:
+        return own_gradients(session, window)
+    loss = own_gradients(session, session.ranks.own_window(window))
+    gradients = [p.grad for p in session.model.parameters() if p.grad is not None]
+    session.ranks.add([loss, *gradients])
+    return loss
+
+
+def own_gradients(session: Session, window: Window) -> Tensor:
+    """Set the gradients of this process's part of `window`, and carry its state on."""
     forward = partial(sum_losses, precision=session.config.precision, chances=session.chances)
     if session.shards is not None:
         loss, session.state = session.shards.gradients(

@@ -41,6 +41,7 @@ ORDER = [
     "evaluate",
     "shards",
     "softmax",
+    "ranks",
     "trainer",
     "checkpoint",
     "packing",
@@ -55,6 +56,7 @@ ORDER = [
     "card",
     "recorder",
     "session",
+    "follow",
     "schedule",
     "validate",
     "loop",
@@ -100,7 +102,7 @@ TORCH = {
     "checkpoint",
     "session",
 }
-TORCH |= {"torch_backend", "recorder", "validate", "loop"}  # may at import
+TORCH |= {"torch_backend", "recorder", "validate", "loop", "ranks", "follow"}  # may at import
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
