@@ -1,5 +1,6 @@
 """The terminal that a view is drawn on: its width, its colours, and text that is foreign to it."""
 
+import os
 import sys
 
 from rich.cells import cell_len
@@ -16,9 +17,18 @@ DIGITS = "0123456789"
 
 
 def make_console(*, width: int | None = None) -> Console:
-    """Return a console on stdout that adds nothing: no markup, no emoji, no highlighting."""
+    """Return a console on stdout that adds nothing: no markup, no emoji, no highlighting.
+
+    With NO_COLOR it has no attributes either: digits say what colours would.
+    """
     return Console(
-        file=sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False
+        file=sys.stdout,
+        width=width,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        markup=False,
+        emoji=False,
+        highlight=False,
+        soft_wrap=False,
     )
 
 

@@ -1,0 +1,113 @@
+"""All views: JSON that is alone and whole, and drawings that fit whatever they are shown on."""
+
+import copy
+import json
+import re
+
+import jsonschema
+import numpy as np
+import pytest
+import view_schemas
+from rich.cells import cell_len
+from typer.testing import CliRunner
+
+import charrnn
+from charrnn.cli.app import app
+from charrnn.cli.inspect import VIEWS
+from charrnn.cli.inspect import app as inspect_app
+
+WORDS = ["the", "cat", '"a dog"', "(barks)", "[x/]", "Run", "it's", "12", "{go}", "\x1b[2J", "語"]
+TESTED = [view for view in VIEWS if view != "report"]
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+TEXT, LABELS = "{folder}/text.txt", "{folder}/labels.tsv"
+ARGUMENTS = {
+    "surprisal": ["--top-k", "2"],
+    "cells": [TEXT, "--budget", "fast", "--causal", "--feature", "the=the"],
+    "cell": ["h:1:3"],
+    "copying": [TEXT, "-n", "2", "-l", "80"],
+    "probe": [LABELS],
+    "saliency": ["--back", "20"],
+    "ablate": ["--units", "3"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a text that no terminal may obey, labels, and a tiny model of the text."""
+    folder = tmp_path_factory.mktemp("schema")
+    rng = np.random.default_rng(1)
+    lines = [" ".join(rng.choice(WORDS, size=rng.integers(3, 8))) + "." for _ in range(2200)]
+    labels = [f"{i % 2}\t{'cat' if i % 2 else 'Run'} {lines[i][:20]}" for i in range(80)]
+    (folder / "text.txt").write_text("\n".join(lines) + "\n")
+    (folder / "labels.tsv").write_text("\n".join(labels) + "\n")
+    sizes = {"hidden_size": 12, "embedding_size": 4, "num_layers": 2}
+    list(
+        charrnn.train(folder / "text.txt", output=folder / "run", max_steps=40, threads=1, **sizes)
+    )
+    return folder
+
+
+def inspected(folder, view, *options, **environment):
+    """Return what the view writes on stdout; on stderr it must write nothing."""
+    arguments = [word.format(folder=folder) for word in ARGUMENTS.get(view, [])]
+    command = ["inspect", view, "-m", str(folder / "run"), *arguments, *options]
+    known = {"NO_COLOR": None, "FORCE_COLOR": None, "COLUMNS": None, "TERM": "xterm-256color"}
+    found = CliRunner().invoke(app, command, env={**known, **environment})
+    assert found.exit_code == 0, found.output
+    assert found.stderr == ""
+    return found.stdout
+
+
+def test_every_view_is_tested_and_has_a_schema():
+    names = [command.name for command in inspect_app.registered_commands]
+    assert set(TESTED) == set(names) - {"report"} == set(view_schemas.RESULTS)
+
+
+@pytest.mark.parametrize("view", TESTED)
+def test_json_is_one_object_alone_on_stdout_that_follows_its_schema(folder, view):
+    out = inspected(folder, view, "--json")
+    assert out.isascii()
+    assert out.endswith("}\n")
+    assert out.count("\n") == 1
+    value = json.loads(out, parse_constant=lambda name: pytest.fail(name))
+    schema = view_schemas.schema_of(view)
+    jsonschema.validate(value, schema)
+    for place, key in places_of(value):
+        changed = copy.deepcopy(value)
+        inner = changed
+        for step in place:
+            inner = inner[step]
+        del inner[key]
+        assert not jsonschema.Draft202012Validator(schema).is_valid(changed), (place, key)
+
+
+def places_of(value):
+    """Yield the keys of the envelope and of the result, and where they are."""
+    for key in value:
+        yield (), key
+    for name in ("model", "settings", "result"):
+        for key in value[name]:
+            yield (name,), key
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("view", TESTED)
+def test_no_line_is_wider_than_the_terminal(folder, view, columns):
+    out = inspected(folder, view, COLUMNS=str(columns), FORCE_COLOR="1")
+    plain = ESCAPE.sub("", out)
+    assert ESCAPE.search(out)
+    assert "\x1b" not in plain
+    widest = max(plain.splitlines(), key=cell_len)
+    assert cell_len(widest) <= columns, widest
+
+
+@pytest.mark.parametrize(
+    "environment", [{"NO_COLOR": "1", "FORCE_COLOR": "1"}, {}], ids=["NO_COLOR", "no terminal"]
+)
+@pytest.mark.parametrize("view", TESTED)
+def test_without_colours_nothing_is_written_that_a_terminal_obeys(folder, view, environment):
+    out = inspected(folder, view, COLUMNS="40", **environment)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out)
+    assert max(map(cell_len, out.splitlines())) <= 40
+    if view in ("surprisal", "cells", "cell", "compare", "saliency", "probe"):
+        assert re.search(r"^[0-9 ]*[0-9]{5}", out, re.MULTILINE)  # digits stand in for colours
