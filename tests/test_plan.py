@@ -66,3 +66,14 @@ def test_the_reason_names_the_sizes_the_text_and_the_budget():
     reason = make_plan(TrainConfig(max_steps=90), SHAKESPEARE).reason
     for part in ("lstm", "1,003,854 tokens", "90 steps", "cpu"):
         assert part in reason
+
+
+def test_a_large_vocabulary_is_sampled_on_a_processor_only():
+    def samples(vocab_size, device="cpu", **options):
+        facts = Facts(1_000_000, vocab_size, device)
+        return make_plan(TrainConfig(max_steps=9, **options), facts).config.softmax_samples
+
+    assert samples(8003) == 1024
+    assert samples(300) == samples(33_278, "cuda") == 0
+    assert samples(8003, softmax_samples=0) == 0
+    assert samples(65, softmax_samples=20) == 20
