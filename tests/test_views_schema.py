@@ -1,12 +1,16 @@
 """All views: JSON that is alone and whole, and drawings that fit whatever they are shown on."""
 
+import contextlib
 import copy
 import json
 import re
+import signal
+import subprocess
 
 import jsonschema
 import numpy as np
 import pytest
+import terminals
 import view_schemas
 from rich.cells import cell_len
 from typer.testing import CliRunner
@@ -15,6 +19,7 @@ import charrnn
 from charrnn.cli.app import app
 from charrnn.cli.inspect import VIEWS
 from charrnn.cli.inspect import app as inspect_app
+from charrnn.display.views import waiting
 
 WORDS = ["the", "cat", '"a dog"', "(barks)", "[x/]", "Run", "it's", "12", "{go}", "\x1b[2J", "語"]
 TESTED = [view for view in VIEWS if view != "report"]
@@ -111,3 +116,42 @@ def test_without_colours_nothing_is_written_that_a_terminal_obeys(folder, view, 
     assert max(map(cell_len, out.splitlines())) <= 40
     if view in ("surprisal", "cells", "cell", "compare", "saliency", "probe"):
         assert re.search(r"^[0-9 ]*[0-9]{5}", out, re.MULTILINE)  # digits stand in for colours
+
+
+SLOW = set(TESTED) - {"curve", "embed"}  # that take more than two seconds on a large model
+
+
+@pytest.mark.parametrize("view", sorted(SLOW))
+def test_a_long_view_tells_how_far_it_is(folder, view, monkeypatch):
+    told = []
+
+    @contextlib.contextmanager
+    def listening():
+        yield lambda what, done, total: told.append((what, done, total))
+
+    monkeypatch.setattr(waiting, "waiting", listening)
+    inspected(folder, view)
+    assert told
+    assert all(what and 0 <= done <= total for what, done, total in told)
+    assert told[-1][1] == told[-1][2] or view in ("cells", "copying", "probe")
+
+
+def interrupted(folder, *arguments):
+    """Start a view on a terminal, press Ctrl-C when it says how long; return its end."""
+    command = ["inspect", *arguments, "-m", folder / "run"]
+    terminal = terminals.charrnn(*command, stdout=subprocess.DEVNULL)
+    terminal.read_until("0:0")  # the time that is left
+    terminal.type("\x03")
+    return terminal.end()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_view_by_its_signal_and_gives_the_cursor_back(folder):
+    code, seen = interrupted(folder, "cells", folder / "text.txt", "--causal", "--budget", "deep")
+    assert code == -signal.SIGINT
+    assert seen.rfind("\x1b[?25h") > seen.rfind("\x1b[?25l")
+    assert "━" in seen
+    after = ESCAPE.sub("", seen[seen.rfind("\x1b[?25h") :])
+    assert len(after.split()) < 20
+    assert after.count("\n") <= 2
+    assert "Traceback" not in seen

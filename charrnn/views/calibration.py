@@ -17,6 +17,7 @@ from charrnn.errors import CorpusError
 from charrnn.modeldir import StoredModel
 from charrnn.views.envelope import Inspected
 from charrnn.views.intervals import BLOCK, LEVEL, Interval, mean_interval
+from charrnn.views.telling import Told, told_blocks, untold
 
 NUM_BINS = 10
 NUM_NULLS = 500
@@ -59,27 +60,28 @@ class Calibration:
     warnings: list[str]
 
 
-def measure_calibration(stored: StoredModel, text: Inspected, seed: int = 0) -> Calibration:
+def measure_calibration(
+    stored: StoredModel, text: Inspected, seed: int = 0, *, told: Told = untold
+) -> Calibration:
     """Return how far the confidences can be believed; of a long text its beginning."""
     warnings = []
     if len(text.ids) > MAX_TOKENS:
         warnings.append(f"of {len(text.ids):,} tokens the first {MAX_TOKENS:,} are looked at")
         text = replace(text, ids=text.ids[:MAX_TOKENS])
-    return calibrate(read_outcomes(stored, text), warnings, seed)
+    return calibrate(read_outcomes(stored, text, told), warnings, seed)
 
 
-def read_outcomes(stored: StoredModel, text: Inspected) -> Outcomes:
+def read_outcomes(stored: StoredModel, text: Inspected, told: Told = untold) -> Outcomes:
     """Return the outcome of each prediction of `text`."""
     import torch
 
     from charrnn.batches import IGNORED
-    from charrnn.evaluate import score_blocks
     from charrnn.views.memory import load_network
 
     size = len(text.ids)
     confidence, correct = np.full(size, np.nan), np.zeros(size, bool)
     nats = np.zeros((size, len(TEMPERATURES)))
-    for block in score_blocks(load_network(stored), text.ids, text.bos_id):
+    for block in told_blocks(load_network(stored), text.ids, text.bos_id, told):
         real = block.targets != IGNORED
         at = block.positions[real.numpy()]
         logits, targets = block.logits[real], block.targets[real]

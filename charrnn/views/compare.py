@@ -21,6 +21,7 @@ from charrnn.modeldir import StoredModel
 from charrnn.views.envelope import Inspected, document_of, read_own_text
 from charrnn.views.intervals import BLOCK, NUM_DRAWS, Interval, mean_interval, mean_intervals
 from charrnn.views.ngram import MAX_ORDER, ngram_nats
+from charrnn.views.telling import Told, told_blocks, untold
 
 CLASSES = ("letter", "upper", "digit", "space", "newline", "punctuation", "other")
 Floats = NDArray[np.float64]
@@ -70,21 +71,28 @@ def split_arguments(
     return first, second, rest
 
 
-def model_nats(stored: StoredModel, ids: Ids, bos_id: int | None) -> Floats:
+def model_nats(stored: StoredModel, ids: Ids, bos_id: int | None, told: Told = untold) -> Floats:
     """Return -ln p of each token, (N,); nan where nothing predicts it."""
-    from charrnn.evaluate import surprisals
+    from charrnn.batches import IGNORED
+    from charrnn.evaluate import block_nats
     from charrnn.model import LanguageModel
 
     model = LanguageModel(stored.config)
     model.load_weights(stored.weights)
-    return surprisals(model, ids, bos_id)
+    result = np.full(len(ids), np.nan)
+    for block in told_blocks(model, ids, bos_id, told):
+        real = (block.targets != IGNORED).numpy()
+        result[block.positions[real]] = block_nats(block).double().numpy()[real]
+    return result
 
 
-def compare_models(stored: StoredModel, other: StoredModel, text: Inspected) -> Comparison:
+def compare_models(
+    stored: StoredModel, other: StoredModel, text: Inspected, *, told: Told = untold
+) -> Comparison:
     """Return how A and B differ on `text`. Raises ConfigError where their tokens do."""
     text, ids, warnings = common_tokens(stored, other, text)
-    nats = model_nats(stored, text.ids, text.bos_id)
-    theirs = model_nats(other, ids, other.tokenizer.bos_id)
+    nats = model_nats(stored, text.ids, text.bos_id, told)
+    theirs = model_nats(other, ids, other.tokenizer.bos_id, told)
     return compare(stored, text, (nats, theirs), str(other.path), warnings)
 
 
@@ -113,15 +121,20 @@ def common_tokens(
 
 
 def compare_ngram(
-    stored: StoredModel, text: Inspected, corpus: Sequence[str] = (), order: int = MAX_ORDER
+    stored: StoredModel,
+    text: Inspected,
+    corpus: Sequence[str] = (),
+    order: int = MAX_ORDER,
+    *,
+    told: Told = untold,
 ) -> Comparison:
     """Return how the model differs from an n-gram counted on `corpus`.
 
     Without `corpus` on the model's own training part; raises ConfigError where that is not there.
     """
     train, warnings = training_ids(stored, corpus, text)
-    best, nats = ngram_nats(train, text.ids, len(stored.tokenizer), order)
-    ours = model_nats(stored, text.ids, text.bos_id)
+    best, nats = ngram_nats(train, text.ids, len(stored.tokenizer), order, told)
+    ours = model_nats(stored, text.ids, text.bos_id, told)
     name = f"{best}-gram (Witten-Bell; best of 1 to {order} on this text)"
     return compare(stored, text, (ours, nats), name, warnings)
 

@@ -19,6 +19,7 @@ from charrnn.modeldir import StoredModel
 from charrnn.views.envelope import own_dataset
 from charrnn.views.intervals import Interval, mean_interval
 from charrnn.views.matches import Found, find_matches
+from charrnn.views.telling import Told, untold
 
 LEAST = (20, 50, 100)  # characters of a match that counts
 SHOWN = 300  # characters of the longest match that are kept
@@ -87,7 +88,9 @@ def read_samples(source: str) -> list[str]:
     return parse_samples(read_corpus([source]))
 
 
-def draw_samples(stored: StoredModel, num_samples: int, length: int, seed: int) -> list[str]:
+def draw_samples(
+    stored: StoredModel, num_samples: int, length: int, seed: int, told: Told = untold
+) -> list[str]:
     """Return new samples of the model, drawn at temperature 1 with nothing filtered."""
     from charrnn.config import SampleConfig
     from charrnn.draft import Done
@@ -95,7 +98,13 @@ def draw_samples(stored: StoredModel, num_samples: int, length: int, seed: int) 
 
     config = replace(SampleConfig(), length=length)
     events = sample(stored, config, seed=seed, num_samples=num_samples)
-    texts = [event.text for event in events if isinstance(event, Done)]
+    texts, pieces = [], 0
+    for event in events:
+        if isinstance(event, Done):
+            texts.append(event.text)
+        else:
+            pieces += 1
+            told("sampling", min(pieces, num_samples * length), num_samples * length)
     return [text for text in texts if text]
 
 

@@ -31,6 +31,7 @@ from charrnn.views.compare import model_nats, training_ids
 from charrnn.views.envelope import Inspected
 from charrnn.views.intervals import BLOCK, Interval, mean_intervals
 from charrnn.views.ngram import NGram
+from charrnn.views.telling import Told, untold
 
 NAMES = (
     "n-gram",
@@ -75,7 +76,9 @@ class Errors:
     warnings: list[str]
 
 
-def measure_errors(stored: StoredModel, text: Inspected, corpus: Sequence[str] = ()) -> Errors:
+def measure_errors(
+    stored: StoredModel, text: Inspected, corpus: Sequence[str] = (), *, told: Told = untold
+) -> Errors:
     """Return what would fix the errors of `text`; of a long text its beginning is looked at.
 
     Raises ConfigError for words as tokens, and where the training text is not there.
@@ -89,7 +92,7 @@ def measure_errors(stored: StoredModel, text: Inspected, corpus: Sequence[str] =
             f"of {len(text.ids):,} tokens the first {MAX_TOKENS:,} are looked at",
         ]
         text = replace(text, ids=text.ids[:MAX_TOKENS])
-    nats = model_nats(stored, text.ids, text.bos_id)
+    nats = model_nats(stored, text.ids, text.bos_id, told)
     rules = find_rules(stored.tokenizer, train, text.ids, nats)
     return cascade(rules, nats, warnings)
 

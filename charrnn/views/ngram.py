@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.encoding import Ids
+from charrnn.views.telling import Told, untold
 
 MAX_ORDER = 10
 MAX_TRAIN = 20_000_000  # tokens; of a longer text the last ones are counted
@@ -87,7 +88,9 @@ class NGram:
         return result
 
 
-def ngram_nats(train: Ids, ids: Ids, vocab_size: int, order: int = MAX_ORDER) -> tuple[int, Floats]:
+def ngram_nats(
+    train: Ids, ids: Ids, vocab_size: int, order: int = MAX_ORDER, told: Told = untold
+) -> tuple[int, Floats]:
     """Return the best n of 1 .. order and -ln p of each token of `ids` under it, (N,).
 
     The n is the one that suits `ids` best, so that the n-gram is rather better than it should be.
@@ -97,4 +100,5 @@ def ngram_nats(train: Ids, ids: Ids, vocab_size: int, order: int = MAX_ORDER) ->
         nats = -np.log(found)
         if nats.sum() < best.sum():
             best, best_n = nats, n
+        told("n-grams", n, order)
     return best_n, best

@@ -20,6 +20,7 @@ from charrnn.views.envelope import Inspected
 from charrnn.views.horizon import FULL
 from charrnn.views.intervals import Interval, mean_intervals
 from charrnn.views.memory import load_network
+from charrnn.views.telling import Told, untold
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +69,13 @@ def window_of(text: Inspected, at: int | None, back: int) -> tuple[int, int, int
 
 
 def measure_saliency(
-    stored: StoredModel, text: Inspected, at: int | None = None, back: int = 100, seed: int = 0
+    stored: StoredModel,
+    text: Inspected,
+    at: int | None = None,
+    back: int = 100,
+    seed: int = 0,
+    *,
+    told: Told = untold,
 ) -> Saliency:
     """Return what the last `back` tokens did for the prediction of token `at`."""
     target, first, start = window_of(text, at, back)
@@ -76,9 +83,8 @@ def measure_saliency(
     results = []
     for untrained in (False, True):
         judge = Judge(load_network(stored, untrained=untrained), ids[start : target + 1])
-        falls = judge.swaps(
-            target - first, np.bincount(ids, minlength=stored.config.vocab_size), seed
-        )
+        counts = np.bincount(ids, minlength=stored.config.vocab_size)
+        falls = judge.swaps(target - first, counts, seed, told)
         results.append((judge, falls))
     judge, falls = results[0]
     grad, grad_input, log_p = judge.gradients(target - first)
@@ -142,7 +148,7 @@ class Judge:
         baseline = self.log_p(torch.zeros_like(inputs), state)
         return as_floats((gradient.mean(1, keepdim=True) * inputs).sum((1, 2))), float(baseline)
 
-    def swaps(self, back: int, counts: NDArray[np.int64], seed: int) -> Floats:
+    def swaps(self, back: int, counts: NDArray[np.int64], seed: int, told: Told = untold) -> Floats:
         """Return the fall of F for each redraw of each of the last tokens, (redraws, n)."""
         import torch
 
@@ -159,19 +165,21 @@ class Judge:
                 inputs = self.model.embed(torch.from_numpy(texts))
                 return own - as_floats(self.log_p(inputs, state))
 
-            return in_rows(falls, drawn)
+            return in_rows(falls, drawn, told)
 
 
 def in_rows(
-    falls: Callable[[NDArray[np.int64], NDArray[np.int64]], Floats], drawn: NDArray[np.int64]
+    falls: Callable[[NDArray[np.int64], NDArray[np.int64]], Floats],
+    drawn: NDArray[np.int64],
+    told: Told,
 ) -> Floats:
     """Return falls(place, token) of each redraw (redraws, n), a bounded number at a time."""
     places = np.tile(np.arange(drawn.shape[1]), len(drawn))
     tokens = drawn.reshape(-1)
-    parts = [
-        falls(places[begin : begin + ROWS], tokens[begin : begin + ROWS])
-        for begin in range(0, len(tokens), ROWS)
-    ]
+    parts = []
+    for begin in range(0, len(tokens), ROWS):
+        parts.append(falls(places[begin : begin + ROWS], tokens[begin : begin + ROWS]))
+        told("redrawing inputs", begin + len(parts[-1]), len(tokens))
     return np.concatenate(parts).reshape(drawn.shape)
 
 

@@ -15,6 +15,7 @@ from charrnn.modeldir.files import METRICS, TRAIN
 from charrnn.store import read_journal
 from charrnn.tensors import Tensors
 from charrnn.views.envelope import own_dataset
+from charrnn.views.telling import Told, untold
 
 PROBE_TOKENS = 2_000  # of the text, on which units are watched
 DEAD_STD = 1e-3  # of a unit's h over time
@@ -47,7 +48,7 @@ def count_parameters(weights: Tensors) -> dict[str, int]:
     return counts
 
 
-def measure_spectra(stored: StoredModel) -> dict[str, dict[str, float]]:
+def measure_spectra(stored: StoredModel, told: Told = untold) -> dict[str, dict[str, float]]:
     """Return spectral norm and radius of the square block of each gate of each layer."""
     found = {}
     size, gates = stored.config.hidden_size, GATES[stored.config.cell_type]
@@ -59,10 +60,11 @@ def measure_spectra(stored: StoredModel) -> dict[str, dict[str, float]]:
                 "norm": float(np.linalg.norm(block, 2)),
                 "radius": float(np.abs(np.linalg.eigvals(block)).max()),
             }
+            told("spectra", len(found), stored.config.num_layers * len(gates))
     return found
 
 
-def count_dead_units(stored: StoredModel, ids: Ids) -> dict[str, int]:
+def count_dead_units(stored: StoredModel, ids: Ids, told: Told = untold) -> dict[str, int]:
     """Return, for each layer, how many units hardly move on the first part of the text."""
     import torch
 
@@ -77,6 +79,7 @@ def count_dead_units(stored: StoredModel, ids: Ids) -> dict[str, int]:
         for token in tokens:
             _, state = model.run_layers(token[None, None], state)
             states.append(state[0][:, 0].numpy().copy())  # (L, H)
+            told("dead units", len(states), len(tokens))
     std = np.array(states).std(axis=0)
     return {str(layer): int((row < DEAD_STD).sum()) for layer, row in enumerate(std)}
 
@@ -122,7 +125,7 @@ def lzma_loss(train: NDArray[np.generic], valid: NDArray[np.generic]) -> float:
     return (both - len(lzma.compress(train.tobytes(), preset=6))) * 8 * math.log(2) / len(valid)
 
 
-def summarize(stored: StoredModel, directory: Path) -> Summary:
+def summarize(stored: StoredModel, directory: Path, told: Told = untold) -> Summary:
     """Return the summary of a model; what needs its own text is left out where that is gone."""
     floors: dict[str, float] = {}
     dead = None
@@ -133,14 +136,15 @@ def summarize(stored: StoredModel, directory: Path) -> Summary:
         train_loss, valid_loss = recorded_losses(directory)
         dataset = own_dataset(stored)
         if dataset is not None:
+            told("floors", 0, 1)
             floors = measure_floors(stored, dataset.train, dataset.valid)
             ids = dataset.valid if len(dataset.valid) > 1 else dataset.train
-            dead = count_dead_units(stored, ids)
+            dead = count_dead_units(stored, ids, told)
     parameters = count_parameters(stored.weights)
     return Summary(
         parameters=parameters,
         num_parameters=sum(parameters.values()),
-        spectra=measure_spectra(stored),
+        spectra=measure_spectra(stored, told),
         dead_units=dead,
         record=record,
         train_loss=train_loss,

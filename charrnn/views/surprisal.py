@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from charrnn.modeldir import StoredModel
 from charrnn.views.envelope import Inspected
+from charrnn.views.telling import Told, told_blocks, untold
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +49,12 @@ class Surprisal:
 
 
 def measure_surprisal(
-    stored: StoredModel, text: Inspected, *, top_k: int = 0, exact: bool = False
+    stored: StoredModel,
+    text: Inspected,
+    *,
+    top_k: int = 0,
+    exact: bool = False,
+    told: Told = untold,
 ) -> Surprisal:
     """Return the surprisal of every token of `text`; `exact` makes one single pass.
 
@@ -57,7 +63,7 @@ def measure_surprisal(
     import torch
 
     from charrnn.batches import IGNORED
-    from charrnn.evaluate import block_nats, score_blocks
+    from charrnn.evaluate import block_nats
     from charrnn.model import LanguageModel
 
     model = LanguageModel(stored.config)
@@ -68,7 +74,7 @@ def measure_surprisal(
     guesses = np.full((size, top_k), -1, np.int32)
     shares = np.zeros((size, top_k), np.float32)
     with torch.no_grad():
-        for block in score_blocks(model, text.ids, text.bos_id, exact=exact):
+        for block in told_blocks(model, text.ids, text.bos_id, told, exact=exact):
             real = block.targets != IGNORED
             at = block.positions[real.cpu().numpy()]
             nats[at] = block_nats(block)[real].double().cpu().numpy()

@@ -38,6 +38,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Which of two models predicts better, where, and by how much? Or: what beats counting?"""
+    from charrnn.display.views.waiting import waiting
     from charrnn.strictjson import dumps
     from charrnn.views import compare as numbers
     from charrnn.views.envelope import envelope, open_model, open_text
@@ -46,10 +47,11 @@ def compare(
     stored = open_model(first)
     other = None if second is None else open_model(second)
     text = open_text(stored, texts)
-    if other is not None:
-        found = numbers.compare_models(stored, other, text)
-    else:
-        found = numbers.compare_ngram(stored, text, corpus or [], order)
+    with waiting() as told:
+        if other is not None:
+            found = numbers.compare_models(stored, other, text, told=told)
+        else:
+            found = numbers.compare_ngram(stored, text, corpus or [], order, told=told)
     pieces = [stored.tokenizer.pieces[int(i)] for i in found.ids]
     if as_json:
         units = {"bits_a": "bits per token", "saved": "bits per token", "difference": "bits"}

@@ -36,6 +36,7 @@ def copying(
     as_json: Json = False,
 ) -> None:
     """Is a sample plagiarism? Its longest verbatim match with the corpus, beside held-out text."""
+    from charrnn.display.views.waiting import waiting
     from charrnn.strictjson import dumps
     from charrnn.views import copying as numbers
     from charrnn.views.envelope import envelope, open_model
@@ -45,7 +46,8 @@ def copying(
     stored = open_model(model)
     text = numbers.read_corpus(corpus)
     if samples is None:
-        texts = numbers.draw_samples(stored, num_samples, length, seed)
+        with waiting() as told:
+            texts = numbers.draw_samples(stored, num_samples, length, seed, told)
     else:
         texts = numbers.read_samples(samples)
     found = numbers.measure_copying(stored, text, texts, seed)

@@ -26,13 +26,15 @@ def errors(
     as_json: Json = False,
 ) -> None:
     """What would fix its errors: n-grams, memory, words, or nothing?"""
+    from charrnn.display.views.waiting import waiting
     from charrnn.strictjson import dumps
     from charrnn.views.envelope import envelope, open_model, open_text
     from charrnn.views.errors import measure_errors, to_result
 
     stored = open_model(model)
     inspected = open_text(stored, text or [])
-    found = measure_errors(stored, inspected, corpus or [])
+    with waiting() as told:
+        found = measure_errors(stored, inspected, corpus or [], told=told)
     if as_json:
         units = {"share": "share of errors", "bits": "bits above one an error"}
         result = to_result(found)

@@ -27,13 +27,15 @@ def saliency(
     as_json: Json = False,
 ) -> None:
     """Which inputs mattered for this prediction?"""
+    from charrnn.display.views.waiting import waiting
     from charrnn.strictjson import dumps
     from charrnn.views.envelope import envelope, open_model, open_text
     from charrnn.views.saliency import measure_saliency, to_result
 
     stored = open_model(model)
     inspected = open_text(stored, text or [])
-    found = measure_saliency(stored, inspected, at, back, seed)
+    with waiting() as told:
+        found = measure_saliency(stored, inspected, at, back, seed, told=told)
     symbols = stored.tokenizer.pieces
     pieces = [symbols[int(i)] or "⟨s⟩" for i in inspected.ids[found.first : found.target]]
     target = symbols[int(inspected.ids[found.target])] or "⟨/s⟩"

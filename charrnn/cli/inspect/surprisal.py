@@ -27,6 +27,7 @@ def surprisal(
     as_json: Json = False,
 ) -> None:
     """Where is the model surprised, and what did it expect? Scores any text."""
+    from charrnn.display.views.waiting import waiting
     from charrnn.errors import ConfigError
     from charrnn.strictjson import dumps
     from charrnn.views.envelope import envelope, open_model, open_text
@@ -36,7 +37,8 @@ def surprisal(
         raise ConfigError(f"--by is {by!r}: needs one of {', '.join(UNITS)}")
     stored = open_model(model)
     inspected = open_text(stored, text or [])
-    found = measure_surprisal(stored, inspected, top_k=top_k, exact=exact)
+    with waiting() as told:
+        found = measure_surprisal(stored, inspected, top_k=top_k, exact=exact, told=told)
     warnings = warnings_of(stored, found.totals)
     symbols = stored.tokenizer.pieces
     if as_json:
