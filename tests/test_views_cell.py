@@ -143,6 +143,9 @@ def test_extreme_places_are_apart_and_equal_ones_come_in_order():
     assert [one.position for one in found[:3]] == [1, 33, 53]
     lowest = extremes(values, ["x"] * len(values), highest=False)
     assert [one.position for one in lowest] == [0, 20, 40, 60]
+    values[[20, 21, 40]] = 7, 8, 9
+    before = extremes(values, ["x"] * len(values), highest=True)
+    assert [one.position for one in before[:3]] == [40, 20, 0]
 
 
 def test_samples_of_a_quantile_have_about_its_value(model):
