@@ -24,10 +24,11 @@ from charrnn.display.views import waiting
 WORDS = ["the", "cat", '"a dog"', "(barks)", "[x/]", "Run", "it's", "12", "{go}", "\x1b[2J", "語"]
 TESTED = [view for view in VIEWS if view != "report"]
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
-TEXT, LABELS = "{folder}/text.txt", "{folder}/labels.tsv"
+TEXT, SHORT, LABELS = "{folder}/text.txt", "{folder}/short.txt", "{folder}/labels.tsv"
 ARGUMENTS = {
-    "surprisal": ["--top-k", "2"],
-    "cells": [TEXT, "--budget", "fast", "--causal", "--feature", "the=the"],
+    "surprisal": [SHORT, "--top-k", "2"],
+    "compare": [SHORT],
+    "cells": [TEXT, "--budget", "fast", "--feature", "the=the"],
     "cell": ["h:1:3"],
     "copying": [TEXT, "-n", "2", "-l", "80"],
     "probe": [LABELS],
@@ -41,9 +42,10 @@ def folder(tmp_path_factory):
     """A folder with a text that no terminal may obey, labels, and a tiny model of the text."""
     folder = tmp_path_factory.mktemp("schema")
     rng = np.random.default_rng(1)
-    lines = [" ".join(rng.choice(WORDS, size=rng.integers(3, 8))) + "." for _ in range(2200)]
+    lines = [" ".join(rng.choice(WORDS, size=rng.integers(3, 8))) + "." for _ in range(600)]
     labels = [f"{i % 2}\t{'cat' if i % 2 else 'Run'} {lines[i][:20]}" for i in range(80)]
     (folder / "text.txt").write_text("\n".join(lines) + "\n")
+    (folder / "short.txt").write_text("\n".join(lines[-30:]))
     (folder / "labels.tsv").write_text("\n".join(labels) + "\n")
     sizes = {"hidden_size": 12, "embedding_size": 4, "num_layers": 2}
     list(
@@ -70,7 +72,7 @@ def test_every_view_is_tested_and_has_a_schema():
 
 @pytest.mark.parametrize("view", TESTED)
 def test_json_is_one_object_alone_on_stdout_that_follows_its_schema(folder, view):
-    out = inspected(folder, view, "--json")
+    out = inspected(folder, view, "--json", *(["--causal"] if view == "cells" else []))
     assert out.isascii()
     assert out.endswith("}\n")
     assert out.count("\n") == 1

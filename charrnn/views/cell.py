@@ -243,7 +243,8 @@ def to_result(cell: Cell) -> dict[str, Any]:
 
 def sentence(cell: Cell) -> str:
     """Return what the numbers say, in one sentence, with its caveat."""
-    text = f"{cell.unit} stays alike for about {cell.autocorrelation_time:.0f} tokens"
+    size = f"{cell.autocorrelation_time:.0f}"
+    text = f"{cell.unit} stays alike for about {size} token{'' if size == '1' else 's'}"
     if cell.time_constant is not None:
         text += f", and its gate keeps for {cell.time_constant:.3g} (resets count)"
     return text + "; what it looks like in a few places is no proof (cells tests that)."
