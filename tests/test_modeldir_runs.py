@@ -20,6 +20,8 @@ from charrnn.modeldir import (
     write_checkpoint,
     write_train_record,
 )
+from charrnn.seal import ZEROS, seal
+from charrnn.strictjson import dumps
 
 RECORD = {
     "format_version": 1,
@@ -50,6 +52,13 @@ def run(tmp_path):
 
 def test_the_record_of_a_run_is_read_as_it_was_written(run):
     assert read_train_record(run) == RECORD
+
+
+def test_an_option_that_an_earlier_charrnn_did_not_know_has_its_default(run):
+    record = {**RECORD, "options": {k: v for k, v in RECORD["options"].items() if k != "dropout"}}
+    sealed = {**record, "model_type": "charrnn", "record_sha256": ZEROS}
+    (run / "train.json").write_bytes(seal([dumps(sealed)], "record_sha256"))
+    assert read_train_record(run)["options"] == {**RECORD["options"], "dropout": None}
 
 
 def test_every_flip_in_the_record_is_found(run):

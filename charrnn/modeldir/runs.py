@@ -113,16 +113,20 @@ def read_train_record(path: Path) -> dict[str, Any]:
     Raises ModelError, naming the file, where it is missing, changed or incomplete.
     """
     file = Path(path) / TRAIN
-    return _parse_record(read_part(file, RECORD_LIMIT), str(file))
+    return _parse_record(read_part(file, RECORD_LIMIT), str(file), earlier=True)
 
 
-def _parse_record(data: bytes, name: str) -> dict[str, Any]:
+def _parse_record(data: bytes, name: str, *, earlier: bool = False) -> dict[str, Any]:
     value = strictjson.loads(data, name)
     check_kind(value, name)
     check_seal(data, name, SEAL)
     known = {key: value[key] for key in _KINDS if key in value}
     strictjson.check_object(known, name, _KINDS)
     kinds = {field.name: _kinds(field.default) for field in fields(TrainConfig)}
+    if earlier and isinstance(
+        value["options"], dict
+    ):  # an earlier charrnn may not have known an option
+        value["options"] = {f.name: f.default for f in fields(TrainConfig)} | value["options"]
     strictjson.check_object(value["options"], f"{name}: options", kinds)
     for key in ("texts", "valid"):
         if not all(isinstance(text, str) for text in value[key]):
