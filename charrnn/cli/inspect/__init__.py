@@ -32,6 +32,7 @@ VIEWS: tuple[str, ...] = (
     "errors",
     "calibration",
     "embed",
+    "report",
 )  # modules of this package, in the order in which --help lists them
 
 Model = Annotated[
