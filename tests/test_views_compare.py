@@ -70,6 +70,15 @@ def test_the_ngram_is_witten_bells():
             assert found[place] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("train", [[0, 1, 0, 2], [2, 1, 2, 0], [0, 0, 1]])
+def test_a_context_that_was_seen_only_at_the_end_of_the_text_says_nothing_new(train):
+    model = NGram(np.array(train), 3, 3)
+    for following in range(3):
+        probabilities = list(model.probabilities(np.array([*train[-2:], following])))
+        assert np.isfinite(probabilities).all()
+        assert probabilities[2][2] == probabilities[0][2]  # nothing follows the last token
+
+
 @pytest.mark.parametrize("length", [0, 1, 3, 12])
 def test_the_ngrams_probabilities_sum_to_one(length):
     rng = np.random.default_rng(length)

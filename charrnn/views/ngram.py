@@ -53,8 +53,9 @@ class NGram:
                 contexts * vocab_size + tokens, return_inverse=True, return_counts=True
             )
             of_context = keys // vocab_size
-            totals = np.bincount(of_context, counts).astype(np.int64)
-            self.orders.append(Order(keys, counts, totals, np.bincount(of_context)))
+            size = len(self.orders[-1].keys) if self.orders else 1  # contexts; some end the text
+            totals = np.bincount(of_context, counts, size).astype(np.int64)
+            self.orders.append(Order(keys, counts, totals, np.bincount(of_context, minlength=size)))
             contexts, tokens = places.reshape(-1)[:-1], tokens[1:]
 
     def probabilities(self, ids: Ids) -> Iterator[Floats]:
@@ -71,8 +72,9 @@ class NGram:
             places = order.find(contexts[known] * self.vocab_size + tokens[known])
             seen = np.where(places >= 0, order.counts[places], 0)
             mine = contexts[known]
-            types = order.types[mine]
-            result[known] = (seen + types * result[known]) / (order.totals[mine] + types)
+            types, totals = order.types[mine], order.totals[mine]
+            mixed = (seen + types * result[known]) / np.maximum(totals + types, 1)
+            result[known] = np.where(totals > 0, mixed, result[known])  # 0: only at the text's end
             yield result
             following = np.full(len(tokens), -1, np.int64)
             following[known[known + 1 < len(tokens)] + 1] = places[known + 1 < len(tokens)]
