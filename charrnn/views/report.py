@@ -14,7 +14,7 @@ from charrnn.modeldir import StoredModel
 from charrnn.views.envelope import Inspected, envelope, open_text, run_directory
 from charrnn.views.memory import Progress
 from charrnn.views.report_makers import MAKERS
-from charrnn.views.report_request import BUDGETS, Budget, Made, Request
+from charrnn.views.report_request import BUDGETS, Budget, Made, Request, Steps
 
 SECONDS = {
     "surprisal": 2,
@@ -30,6 +30,7 @@ SECONDS = {
     "errors": 4,
     "calibration": 2,
 }  # about, of the small budget: only for the bar; of the others one
+PHASES = {"cells": 16, "cell": 2}  # parts whose progress begins anew; of the others one
 SCALE = 1000  # steps of the bar
 
 
@@ -49,6 +50,7 @@ class Report:
     stored: StoredModel
     name: str
     text: Inspected | None
+    whole: int  # tokens of the text before it was cut to the budget
     budget: str
     sections: list[Section]
 
@@ -81,24 +83,40 @@ def measure_report(request: Request, budget: str) -> Generator[Progress, None, R
     """Yield how far it is, in parts of the whole; return all views."""
     views = [view for view in MAKERS if view != "probe" or request.probe is not None]
     total = sum(SECONDS.get(view, 1) for view in views)
-    done, made = 0, dict[str, Made]()
+    before, made = 0, dict[str, Made]()
     sections = []
     for view in views:
-        steps = MAKERS[view](request, made)
+        seconds = SECONDS.get(view, 1)
+        steps = along(MAKERS[view](request, made), PHASES.get(view, 1))
         try:
             while True:
-                report = next(steps)
-                part = SECONDS.get(view, 1) * report.done / max(1, report.total)
-                shown = f"{view}: {report.what}" if report.what else view
-                yield Progress(shown, round(SCALE * (done + part) / total), SCALE)
+                what, share = next(steps)
+                done = round(SCALE * (before + seconds * share) / total)
+                yield Progress(f"{view}: {what}" if what else view, done, SCALE)
         except StopIteration as stop:
             made[view] = stop.value
             sections.append(Section(view, stop.value, None))
         except CharRNNError as error:
             sections.append(Section(view, None, str(error)))
-        done += SECONDS.get(view, 1)
-        yield Progress(view, round(SCALE * done / total), SCALE)
-    return Report(request.stored, model_name(request.stored), request.text, budget, sections)
+        before += seconds
+        yield Progress(view, round(SCALE * before / total), SCALE)
+    name = model_name(request.stored)
+    return Report(request.stored, name, request.text, request.whole, budget, sections)
+
+
+def along(steps: Steps[Made], phases: int) -> Generator[tuple[str, float], None, Made]:
+    """Yield what is done and the share of a view that is behind it, which never falls."""
+    phase, known, share = -1, None, 0.0
+    while True:
+        try:
+            report = next(steps)
+        except StopIteration as stop:
+            made: Made = stop.value
+            return made
+        phase, known = phase + (report.what != known), report.what
+        part = report.done / max(1, report.total)
+        share = max(share, min(1.0, (part + phase) / phases if phases > 1 else part))
+        yield report.what, share
 
 
 def model_name(stored: StoredModel) -> str:

@@ -71,8 +71,13 @@ class Request:
         text = self.text if reads else None
         notes = list(warnings or [])
         if text is not None and len(text.ids) < self.whole:
-            notes.append(f"the first {len(text.ids):,} of {self.whole:,} tokens were looked at")
+            notes.append(cut_note(len(text.ids), self.whole))
         return envelope(view, self.stored, text, settings, units, result, notes)
+
+
+def cut_note(num_tokens: int, whole: int) -> str:
+    """Return what every view of a text that was cut to the budget warns of."""
+    return f"the first {num_tokens:,} of {whole:,} tokens were looked at"
 
 
 @dataclass(frozen=True)

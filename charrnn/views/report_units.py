@@ -18,7 +18,7 @@ from charrnn.views.statistics import autocorrelation_time
 EXCERPT = 1200  # tokens, or fewer of a large network
 LEAST = 120
 NUMBERS = 1_800_000  # of all units over the excerpt, a byte each
-WATCHED = 8_000  # tokens over which a unit's own numbers are taken
+WATCHED = 30_000  # tokens over which a unit's own numbers are taken
 FULL = 127
 
 
@@ -46,6 +46,7 @@ class Units:
     levels: NDArray[np.int8]  # (D, n) -127 is the low end of a unit's scale, 127 the high one
     left_out: int  # units for which there was no room
     best: int  # the unit that is shown first
+    tracked: dict[str, str]  # units that track features, the best first
     cell: cell.Cell  # the same unit in full
 
 
@@ -79,7 +80,7 @@ def make_units(request: Request, made: Mapping[str, Made]) -> Steps[Made]:
     whole = yield from counted(cell.measure_cell(request.stored, text, best), len(text.ids))
     pieces = cell.shown_pieces(request.stored.tokenizer, ids[start : start + size])
     left_out = len(names) - len(shown)
-    flip = Units(start, pieces, units, levels, left_out, shown.index(best), whole)
+    flip = Units(start, pieces, units, levels, left_out, shown.index(best), labels, whole)
     names_of = {"autocorrelation_time": "tokens", "time_constant": "tokens", "logit": "nats"}
     result = cell.to_result(whole)
     return Made(flip, request.seal("cell", result, names_of, {"unit": best}, whole.warnings))

@@ -22,8 +22,10 @@ class Row:
     mark: str = "s1"  # CSS class
 
 
-def lying_bars(rows: Sequence[Row], label: str, told: str, *, most: float | None = None) -> Markup:
-    """Return the bars on one scale from 0 (or the least) to the largest."""
+def lying_bars(
+    rows: Sequence[Row], label: str, told: str, *, most: float | None = None, percent: bool = False
+) -> Markup:
+    """Return the bars on one scale from 0 (or the least) to the largest; `percent`: of shares."""
     ends = [x for row in rows for x in (row.value, row.low, row.high) if x == x]
     low, high = min([0.0, *ends]), most if most is not None else max([0.0, *ends])
     high = high if high > low else low + 1
@@ -34,10 +36,13 @@ def lying_bars(rows: Sequence[Row], label: str, told: str, *, most: float | None
         return round(NAMES + share * (WIDTH - NAMES - NUMBERS), 1)
 
     parts = []
-    for value, name in nice_ticks(low, high, 4):
+    factor, unit = (100, "%") if percent else (1, "")
+    for mark, name in nice_ticks(factor * low, factor * high, 4):
         line = '<line class="grid" x1="{0}" x2="{0}" y1="0" y2="{1}"/>'
         tick = '<text class="tick" x="{0}" y="{2}" text-anchor="middle">{3}</text>'
-        parts.append(Markup(line + tick).format(place(value), floor, floor + 16, name))
+        parts.append(
+            Markup(line + tick).format(place(mark / factor), floor, floor + 16, name + unit)
+        )
     for index, row in enumerate(rows):
         parts.append(drawn_row(row, index * ROW + 4, place))
     text = '<text class="label" x="{}" y="{}" text-anchor="middle">{}</text>'

@@ -151,7 +151,12 @@ def spans(interval: Interval, form: str = "{:.3f}") -> str:
 
 def number(value: float, form: str = "{:.3f}") -> str:
     """Return a number with a true minus sign; "–" where there is none."""
-    return "–" if value != value else form.format(value).replace("-", "−")
+    if value != value:
+        return "–"
+    text = form.format(value)
+    if not any(digit in text for digit in "123456789"):  # no sign before nothing
+        text = text.lstrip("+-")
+    return text.replace("-", "−")
 
 
 def shown(interval: Interval, form: str = "{:.3f}") -> str:

@@ -30,6 +30,7 @@ from charrnn.display.report.blocks import Part
 from charrnn.display.report.paint import STEPS
 from charrnn.views.gates import KEEPS
 from charrnn.views.report import Report, Section
+from charrnn.views.report_request import cut_note
 
 PACKAGE = "charrnn.display.report"
 TITLES = {
@@ -64,6 +65,7 @@ def render(report: Report, numbers: str) -> bytes:
         path=one_line(str(report.stored.path)),
         sha256=report.stored.sha256 or "",
         text=report.text,
+        whole=report.whole,
         budget=report.budget,
         numbers=one_line(numbers),
         version=__version__,
@@ -123,7 +125,9 @@ def part_of(report: Report, section: Section) -> Part:
     if section.made is None:
         return Part(section.view, "", None, "", missing=section.missing, title=title)
     part = PARTS[section.view](report, section.made.found)
-    warnings = section.made.envelope["warnings"]
+    known = section.made.envelope["warnings"]
+    said = "" if report.text is None else cut_note(len(report.text.ids), report.whole)
+    warnings = [warning for warning in known if warning != said]  # the page says it at its head
     return replace(part, title=title, warnings=tuple(warnings))
 
 

@@ -87,7 +87,7 @@ def times(row: GateRow) -> Markup:
     plot = Plot(
         Axis(0, 100, f"% of the units of layer {row.layer}"),
         Axis(low, high, "tokens (log scale)", log=True),
-        width=400,
+        width=330,
         height=230,
     )
     count = len(values)

@@ -44,7 +44,7 @@ def errors_part(found: errors.Errors) -> Part:
         "seen not long ago, a rare word, the start of a word, a mark, a little more of everything."
     )
     blocks: list[Block] = [
-        Figure([lying_bars(bars, "share of all errors", told)], caption),
+        Figure([lying_bars(bars, "share of all errors", told, percent=True)], caption),
         Table(
             ("rule", "errors", "share", "of bits", "of right ones"),
             rows,

@@ -35,8 +35,10 @@ def memory_part(found: memory.Memory) -> Part:
     first, horizon = found.points[0].delta, found.horizon
     value = f"{horizon}" if horizon is not None else f"> {found.points[-1].n}"
     beside = f"reading at all is worth {first.mean:.2f} bits a token [{spans(first, '{:.2f}')}]"
-    unit = "tokens back nothing is worth 0.01 bit, for sure"
-    main = Number(value, unit, "by the upper ends of 95% intervals", beside)
+    unit = "tokens: beyond them nothing is worth 0.01 bit"
+    near = next((point.n for point in found.points if point.delta.low < ENOUGH), None)
+    interval = "" if near is None or horizon is None else f"{near} to {horizon}"
+    main = Number(value, unit, interval, beside)
     return Part("memory", finding, main, caveat, blocks)
 
 
@@ -53,7 +55,7 @@ def horizon_figure(found: memory.Memory) -> Figure:
     )
 
     plot.level(ENOUGH, "ideal")
-    plot.note(0.5, ENOUGH, "0.01 bit: nothing")
+    plot.note(found.points[-1].n, ENOUGH, "0.01 bit: nothing", "end")
     for points, mark in ((found.control, "s3"), (found.points, "s1")):
         drawn = [drawn_point(point) for point in points]
         plot.band([(x, low, high) for x, _, low, high in drawn], mark)
@@ -164,6 +166,8 @@ def copying_figure(found: copying.Copying) -> Figure:
         for v in [group.covered[least]]
     ]
     told = "; ".join(f"{bar.name} characters: {bar.text}" for bar in bars)
-    drawing = lying_bars(bars, "share in verbatim matches of so many characters", told)
+    drawing = lying_bars(
+        bars, "share in verbatim matches of so many characters", told, percent=True
+    )
     caption = "How much stands verbatim in the training text, with 95% intervals."
     return Figure([drawing], caption, [Key(mark, name) for name, _, mark in groups])

@@ -114,7 +114,7 @@ def loss_figure(found: Curve) -> Figure:
     plot = Plot(Axis(0, last, "optimizer step"), Axis(low, top, "loss, nats per token"))
     keys = []
     if train:
-        plot.line([p for p in train if math.isfinite(p[1])], "s2")
+        plot.line([p for p in train if p[1] <= top], "s2")
         keys.append(Key("s2", "training, dropout on"))
     if valid:
         plot.line(valid, "s1")
@@ -138,7 +138,7 @@ def rate_figures(found: Curve) -> list[Block]:
         if len(points) > 1:
             top = max(p[1] for p in points) * 1.05 or 1.0
             axes = Axis(0, points[-1][0], "optimizer step"), Axis(0, top, label)
-            plot = Plot(*axes, width=400, height=210)
+            plot = Plot(*axes, width=330, height=210)
             plot.line(points, "s3")
             drawings.append(plot.markup(f"{label} by step, at the end {points[-1][1]:.3g}"))
     if not drawings:

@@ -48,7 +48,7 @@ def cells_part(tokenizer: Tokenizer, found: cells.Cells) -> Part:
     if rows:
         score, best = rows[0].judged.score, rows[0]
         unit = "area under the curve" if best.feature.binary else "correlation"
-        beside = f"{best.control.score:.3f} is what untrained networks reach"
+        beside = f"{best.control.score:.3f}, which untrained networks may reach"
         text = f"{unit} of {best.unit} with {best.feature.name}"
         main = Number(number(score.mean), text, spans(score), beside)
     how = (
@@ -60,46 +60,38 @@ def cells_part(tokenizer: Tokenizer, found: cells.Cells) -> Part:
 
 def cells_table(rows: Sequence[cells.Row]) -> Table:
     """Return a line a feature, with what its columns mean."""
-    return Table(
-        (
-            "feature",
-            "unit",
-            "score",
-            "95%",
-            "untrained",
-            "memory r²",
-            "p",
-            "n90",
-            "Δ bits",
-            "grade",
-        ),
-        [cells_row(row) for row in rows],
+    head = ["feature", "grade", "unit", "score", "95%", "untrained", "memory r²", "p", "n90"]
+    caption = (
         "Each feature's best unit, chosen on the first half of the text and judged on the second. "
         "Score: area under the curve, or a correlation (r). Untrained: what it must pass. Memory "
         "r²: what the current symbol alone does not tell. p: of the null of circular shifts, after "
-        "Holm. n90: units that a linear probe needs. Δ bits: what holding the unit still costs "
-        "where the feature is on.",
-        text_columns=2,
+        "Holm. n90: units that a linear probe needs."
     )
+    causal = any(row.cause is not None for row in rows)
+    if causal:
+        head.append("Δ bits")
+        caption += " Δ bits: what holding the unit still costs where the feature is on."
+    return Table(head, [cells_row(row, causal) for row in rows], caption, text_columns=3)
 
 
-def cells_row(row: cells.Row) -> list[str | Markup]:
+def cells_row(row: cells.Row, causal: bool) -> list[str | Markup]:
     """Return the numbers of one feature."""
     score, cause = row.judged.score, row.cause
-    name = "" if row.feature.binary else "r "
-    grade = row.grade or "–"
-    return [
+    name, grade = "" if row.feature.binary else "r ", row.grade or "–"
+    shown: list[str | Markup] = [
         row.feature.name,
+        Markup('<b class="grade g{}">{}</b>').format(row.grade or "0", grade),
         row.unit,
         f"{name}{number(score.mean)}",
-        spans(score, "{:.2f}"),
+        spans(score),
         number(row.control.score),
         number(row.judged.memory.mean),
         f"{row.holm_p:.1g}",
         "–" if row.probe.n90 is None else str(row.probe.n90),
-        "–" if cause is None else number(cause.delta.mean, "{:+.3f}"),
-        Markup('<b class="grade g{}">{}</b>').format(grade, grade),
     ]
+    if causal:
+        shown.append("–" if cause is None else number(cause.delta.mean, "{:+.3f}"))
+    return shown
 
 
 def card_of(found: cells.Cells, row: cells.Row, tokenizer: Tokenizer) -> Card:
@@ -108,7 +100,7 @@ def card_of(found: cells.Cells, row: cells.Row, tokenizer: Tokenizer) -> Card:
     score = row.judged.score
     facts = [
         (number(score.mean), "AUC" if row.feature.binary else "correlation"),
-        (spans(score, "{:.2f}"), "95% interval"),
+        (spans(score), "95% interval"),
         (number(row.judged.memory.mean), "memory r²"),
     ]
     html = painted([piece or "⟨s⟩" for piece in excerpt.pieces], excerpt.shares)
@@ -158,7 +150,10 @@ def flip_of(found: Units) -> Flip:
         "full": FULL,
         "first": found.best,
     }
-    chips = [(i, one.name, one.tracks) for i, one in enumerate(found.units) if one.tracks]
+    places = {one.name: index for index, one in enumerate(found.units)}
+    chips = [
+        (places[name], name, tracks) for name, tracks in found.tracked.items() if name in places
+    ]
     layers: dict[str, int] = {}
     for index, one in enumerate(found.units):
         layers.setdefault(one.name.split(":")[1], index)

@@ -9,10 +9,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 WIDTH, HEIGHT = 520, 270
-LEFT, RIGHT, TOP, BOTTOM = 62, 16, 14, 50
+LEFT, RIGHT, TOP, BOTTOM = 62, 24, 14, 50
+NARROW = 400  # plots that stand side by side
 STEPS = (1, 2, 2.5, 5, 10)
 
 
@@ -159,7 +160,7 @@ class Plot:
 
     def markup(self, told: str) -> Markup:
         """Return the drawing; `told` says in words what it shows."""
-        form = '<svg viewBox="0 0 {} {}" role="img" aria-label="{}" class="plot">{}{}</svg>'
-        return Markup(form).format(
-            self.width, self.height, escape(told), self.axes(), Markup("").join(self.parts)
-        )
+        form = '<svg viewBox="0 0 {} {}" role="img" aria-label="{}" class="plot{}">{}{}</svg>'
+        small = " small" if self.width < NARROW else ""
+        drawn = Markup("").join(self.parts)
+        return Markup(form).format(self.width, self.height, told, small, self.axes(), drawn)
