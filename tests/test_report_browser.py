@@ -139,9 +139,12 @@ def test_colours_follow_the_system_until_they_are_chosen(browser, page):
     assert seen == [light, dark, dark]  # light, dark, as the system has it
 
 
-def test_on_paper_all_controls_are_gone(browser, page):
+def test_paper_is_white_and_has_no_controls_whatever_the_screen_is(browser, page):
     browser.open(page)
-    browser.call("Emulation.setEmulatedMedia", media="print")
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.call("Emulation.setEmulatedMedia", media="print", features=dark)
+    browser.ask("document.documentElement.dataset.theme = 'dark'")
+    assert browser.ask(DARK) == "rgb(255, 255, 255)"
     hidden = "getComputedStyle(document.querySelector('{}')).display === 'none'"
     for name in (".toc", ".controls", ".range"):
         assert browser.ask(hidden.format(name)), name

@@ -28,7 +28,7 @@ from charrnn.views.summary import summarize
 Found = Mapping[str, Made]
 PAINTED, GUESSES = 2400, 6  # tokens that are painted, and what was expected in place of each
 ORDER = 10  # longest n-gram
-LAGS, BACK, NEIGHBOURS, SEED = 100, 100, 6, 0
+LAGS, NEIGHBOURS, SEED = 100, 6, 0
 
 
 def make_summary(request: Request, _: Found) -> Steps[Made]:
@@ -143,17 +143,17 @@ def make_probe(request: Request, _: Found) -> Steps[Made]:
 
 def make_saliency(request: Request, _: Found) -> Steps[Made]:
     """Return which inputs mattered for one prediction, that which leans furthest back."""
-    stored, text = request.stored, request.need_text()
+    stored, text, back = request.stored, request.need_text(), request.budget.back
     yield memory.Progress("choosing", 0, 2)
     at = choose_target(stored, text)
     yield memory.Progress("", 1, 2)
-    found = saliency.measure_saliency(stored, text, at, BACK, SEED)
+    found = saliency.measure_saliency(stored, text, at, back, SEED)
     symbols = stored.tokenizer.pieces
     pieces = [symbols[int(i)] or "⟨s⟩" for i in text.ids[found.first : found.target]]
     target = symbols[int(text.ids[found.target])] or "⟨/s⟩"
     nats = ("log_p", "baseline", "grad_input", "integrated", "swap", "control")
     units = {**dict.fromkeys(nats, "nats"), "grad": "nats per unit of the input"}
-    settings = {"at": at, "back": BACK, "seed": SEED}
+    settings = {"at": at, "back": back, "seed": SEED}
     result = saliency.to_result(found, pieces, target)
     return Made(found, request.seal("saliency", result, units, settings))
 

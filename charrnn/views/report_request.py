@@ -25,6 +25,7 @@ class Budget:
     tokens: int  # of the text
     targets: int  # of memory
     units: int  # that are ablated exactly
+    back: int  # tokens before the prediction of saliency
     samples: int  # of copying
     length: int  # tokens in each of them
     corpus: int  # tokens of the training text that samples are looked up in
@@ -33,9 +34,9 @@ class Budget:
 
 
 BUDGETS = {
-    "fast": Budget(30_000, 256, 30, 8, 500, 5_000_000, False, cells.BUDGETS["fast"]),
-    "normal": Budget(120_000, 1024, 50, 20, 1000, 20_000_000, True, cells.BUDGETS["normal"]),
-    "deep": Budget(1_000_000, 4096, 100, 50, 2000, 100_000_000, True, cells.BUDGETS["deep"]),
+    "fast": Budget(30_000, 256, 20, 60, 8, 500, 5_000_000, False, cells.BUDGETS["fast"]),
+    "normal": Budget(120_000, 1024, 50, 100, 20, 1000, 20_000_000, True, cells.BUDGETS["normal"]),
+    "deep": Budget(1_000_000, 4096, 100, 200, 50, 2000, 100_000_000, True, cells.BUDGETS["deep"]),
 }
 
 

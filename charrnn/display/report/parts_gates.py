@@ -86,7 +86,7 @@ def times(row: GateRow) -> Markup:
     low, high = 10.0 ** math.floor(math.log10(values[0])), max(10.0, values[-1] * 1.2)
     plot = Plot(
         Axis(0, 100, f"% of the units of layer {row.layer}"),
-        Axis(low, high, "tokens (log scale)", log=True),
+        Axis(low, high, "tokens (log)", log=True),
         width=330,
         height=230,
     )

@@ -48,10 +48,8 @@ def horizon_figure(found: memory.Memory) -> Figure:
     high = 10 ** math.ceil(math.log10(max(0.1, top)) + 0.02)
     names = [(0.5, "0"), *((float(p.n), str(p.n)) for p in found.points if p.n)]
     plot = Plot(
-        Axis(0.5, found.points[-1].n, "tokens that are remembered (log scale)", True, names),
-        Axis(
-            LEAST_BITS, high, "bits per token lost (log scale)", True, log_ticks(LEAST_BITS, high)
-        ),
+        Axis(0.5, found.points[-1].n, "tokens that are remembered (log)", True, names),
+        Axis(LEAST_BITS, high, "bits lost a token (log)", True, log_ticks(LEAST_BITS, high)),
     )
 
     plot.level(ENOUGH, "ideal")
@@ -102,7 +100,7 @@ def gradient_figure(found: memory.Memory) -> Figure:
     low = 10.0 ** math.floor(math.log10(max(LEAST_GRADIENT, lowest)))
     plot = Plot(
         Axis(1, last, "lag, tokens"),
-        Axis(min(low, 0.1), 1, "share of the largest (log scale)", True),
+        Axis(min(low, 0.1), 1, "share of the largest (log)", True),
     )
     for points, mark, _ in curves:
         plot.line(points, mark)
