@@ -18,7 +18,15 @@ import charrnn
 from charrnn.cli.app import app
 from charrnn.modeldir import read_model
 from charrnn.views import report_makers, report_units
-from charrnn.views.report import BUDGETS, json_path, make_request, measure_report, model_name
+from charrnn.views.memory import Progress
+from charrnn.views.report import (
+    BUDGETS,
+    along,
+    json_path,
+    make_request,
+    measure_report,
+    model_name,
+)
 
 HOSTILE = (
     "<script>alert(1)</script>\n",
@@ -265,6 +273,16 @@ def test_progress_rises_to_the_end(bare_request):
     steps = [(step.done, step.total) for step in measure_report(bare_request, "fast")]
     assert all(done <= after for (done, _), (after, _) in pairwise(steps))
     assert steps[-1][0] == steps[-1][1]
+
+
+def test_the_share_of_a_view_that_is_done_never_falls():
+    def steps():
+        for what, done in (("a", 1), ("a", 4), ("b", 0), ("b", 2)):
+            yield Progress(what, done, 4)
+        return "made"
+
+    for phases, shares in ((1, [0.25, 1.0, 1.0, 1.0]), (2, [0.125, 0.5, 0.5, 0.75])):
+        assert [share for _, share in along(steps(), phases)] == shares
 
 
 def test_a_page_that_cannot_be_written_is_refused_before_the_work(tmp_path):

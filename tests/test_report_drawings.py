@@ -87,6 +87,7 @@ def test_levels_go_from_blue_to_orange_and_nan_is_not_painted():
     assert level(NAN) is None
     html = painted(["a", "b", "<", "\n"], [0.0, 0.0, 1.0, NAN])
     assert html == '<i class="q0">ab</i><i class="q20">&lt;</i>⏎\n'
+    assert painted_each(["<script>"], [1.0]) == '<i class="q20">&lt;script&gt;</i>'
     assert painted_each(["&", "b"], [NAN, 0.5]) == '<i>&amp;</i><i class="q10">b</i>'
 
 

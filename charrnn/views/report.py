@@ -160,6 +160,7 @@ __all__ = [
     "Report",
     "Request",
     "Section",
+    "along",
     "check_place",
     "json_path",
     "make_request",
