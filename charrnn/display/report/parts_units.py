@@ -83,7 +83,7 @@ def cells_row(row: cells.Row, causal: bool) -> list[str | Markup]:
         Markup('<b class="grade g{}">{}</b>').format(row.grade or "0", grade),
         row.unit,
         f"{name}{number(score.mean)}",
-        spans(score),
+        spans(score).replace(" to ", "–"),
         number(row.control.score),
         number(row.judged.memory.mean),
         f"{row.holm_p:.1g}",
