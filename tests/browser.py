@@ -107,6 +107,17 @@ class Browser:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def until(self, code, act=None):
+        """Return whether an expression comes true in time; `act` is done before each look."""
+        end = time.monotonic() + PATIENCE / 3
+        while time.monotonic() < end:
+            if act is not None:
+                act()
+            if self.ask(code):
+                return True
+            time.sleep(0.05)
+        return False
+
     def press(self, key):
         """Press a key."""
         for kind in ("keyDown", "keyUp"):
