@@ -34,7 +34,7 @@ class Budget:
 
 
 BUDGETS = {
-    "fast": Budget(30_000, 256, 20, 60, 8, 500, 5_000_000, False, cells.BUDGETS["fast"]),
+    "fast": Budget(20_000, 256, 20, 60, 8, 500, 5_000_000, False, cells.BUDGETS["fast"]),
     "normal": Budget(120_000, 1024, 50, 100, 20, 1000, 20_000_000, True, cells.BUDGETS["normal"]),
     "deep": Budget(1_000_000, 4096, 100, 200, 50, 2000, 100_000_000, True, cells.BUDGETS["deep"]),
 }
