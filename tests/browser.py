@@ -1,4 +1,4 @@
-"""A real browser without a window, driven through a pipe (DevTools protocol), by no other package."""
+"""A real browser without a window, driven through a pipe (DevTools protocol), without a package."""
 
 import base64
 import contextlib
@@ -108,14 +108,16 @@ class Browser:
         return found["result"].get("value")
 
     def until(self, code, act=None):
-        """Return whether an expression comes true in time; `act` is done before each look."""
+        """Return whether an expression comes true in time; `act` is done again each second."""
         end = time.monotonic() + PATIENCE / 3
         while time.monotonic() < end:
             if act is not None:
                 act()
-            if self.ask(code):
-                return True
-            time.sleep(0.05)
+            again = time.monotonic() + 1
+            while time.monotonic() < again:
+                if self.ask(code):
+                    return True
+                time.sleep(0.05)
         return False
 
     def press(self, key):
@@ -126,7 +128,8 @@ class Browser:
     def point(self, code):
         """Move the pointer to the middle of the element that an expression gives."""
         x, y = self.middle(code)
-        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        for place in ((0, 0), (x, y)):  # from elsewhere: a pointer that stays tells nothing
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
 
     def tap(self, code):
         """Touch the middle of the element that an expression gives, for a moment."""

@@ -92,8 +92,7 @@ def test_what_is_painted_first_is_what_the_data_say(browser, page):
 def test_a_hover_a_tap_and_a_key_show_what_was_expected(browser, page):
     browser.open(page)
     assert browser.ask(f"{TOLD}.hidden")
-    browser.point(SYMBOL)
-    assert browser.until(f"!{TOLD}.hidden")
+    assert browser.until(f"!{TOLD}.hidden", act=lambda: browser.point(SYMBOL))
     assert browser.ask(f"{TOLD}.querySelectorAll('li').length") == 6
     first = browser.ask(f"{TOLD}.textContent")
     assert "bits, rank" in first
@@ -104,8 +103,7 @@ def test_a_hover_a_tap_and_a_key_show_what_was_expected(browser, page):
     browser.press("Escape")
     assert browser.until(f"{TOLD}.hidden")
     browser.call("Emulation.setTouchEmulationEnabled", enabled=True)
-    browser.tap(SYMBOL)
-    assert browser.until(f"!{TOLD}.hidden")
+    assert browser.until(f"!{TOLD}.hidden", act=lambda: browser.tap(SYMBOL))
     browser.call("Emulation.setTouchEmulationEnabled", enabled=False)
 
 
