@@ -128,8 +128,7 @@ def output_directory(request: RunRequest) -> Path:
         return request.output
     if request.texts:
         first = request.texts[0]
-        stem = "stdin" if first == STDIN else Path(first.rstrip("/")).name.split(".")[0]
-        return Path("runs") / (stem or "text")
+        return Path("runs") / stem_of(first)
     if not request.resume:
         raise ConfigError("TEXT is missing: needs at least one file, or - for standard input")
     runs = sorted(Path("runs").glob("*/train.json"), key=lambda p: p.stat().st_mtime_ns)
@@ -137,6 +136,17 @@ def output_directory(request: RunRequest) -> Path:
         if not (read_train_record(path.parent) or {}).get("finished"):
             return path.parent
     raise ConfigError("no unfinished run under runs/: give --output DIR or TEXT")
+
+
+def stem_of(text: str) -> str:
+    """Return the name of a text without its endings; of a glob that of the folder it looks in."""
+    if text == STDIN:
+        return "stdin"
+    for part in reversed(Path(text).parts):
+        stem = part.split(".")[0]
+        if stem and stem != "/" and not set(part) & set("*?["):
+            return stem
+    return "text"
 
 
 def check_directory(directory: Path, request: RunRequest) -> None:

@@ -10,6 +10,8 @@ import time
 import pytest
 from commands import TESTS, complaint, environment
 
+from charrnn.prepare import stem_of
+
 FAKE = [sys.executable, str(TESTS / "fake_training.py"), "train", "a.txt"]
 
 
@@ -186,3 +188,20 @@ def test_threads_are_set_before_torch_reads_them(tmp_path):
     assert settings(3) == ["3", "1000", "False"]
     assert settings(None)[0] == (cores or str(os.cpu_count()))
     assert settings(3, OMP_NUM_THREADS="7", GOMP_SPINCOUNT="9") == ["7", "9", "False"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a/plays.txt.gz", "plays"),
+        ("src/*.py", "src"),
+        ("a/b*/c?.txt", "a"),
+        ("*.txt", "text"),
+        ("folder/", "folder"),
+        ("-", "stdin"),
+        ("../x.txt", "x"),
+        ("/", "text"),
+    ],
+)
+def test_a_run_is_named_by_its_first_text(text, name):
+    assert stem_of(text) == name
