@@ -4,28 +4,29 @@ One sample streams. Many are drawn side by side, and told in order: pieces of th
 complete, the others wait. Prints nothing, and on a CPU imports no torch unless that pays.
 """
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from charrnn.config import OnUnknown, SampleConfig
-from charrnn.draft import Assignment, Done, Draft, Piece
-from charrnn.drawing import Chooser, uniforms
+from charrnn.cores import num_usable_cores
+from charrnn.draft import Assignment, Draft
+from charrnn.drawing import Chooser
 from charrnn.errors import ConfigError
-from charrnn.filters import Logits
+from charrnn.growing import Event, grow
 from charrnn.modeldir import StoredModel
 from charrnn.packing import pack
+from charrnn.sidebyside import in_order
 from charrnn.stepper import Backend, NumpyBackend, Stepper
 from charrnn.stops import StopFilter
 from charrnn.tokenizer import Tokenizer
 
-Event = Piece | Done
-
-SHRINK = 0.75  # share of samples still growing under which the group is packed together
 SLOW_WORK = 6e10  # multiplications that NumPy needs a second for, as importing torch does
 SOME_LENGTH = 100  # tokens, as a guess, of a document without a limit
+MIN_GROUP = 32  # samples: with fewer the products are too thin
 
 
 def sample(
@@ -59,9 +60,26 @@ def sample(
     packed = pack(stored.config, stored.weights)
     work = (config.length or SOME_LENGTH) * num_samples * sum(part.size for part in packed.products)
     first, others = choose_backends(device, 0 if num_samples == 1 else work)
-    chooser = Chooser(config, stored.tokenizer, history)
+    at_once = num_usable_cores() if work >= SLOW_WORK and others.on_cores else 1
+    many = Many(others, at_once)
+    make_chooser = partial(Chooser, config, stored.tokenizer, history)
     stepper = Stepper(packed, 1, first)
-    return _sample_groups(assignment, num_samples, chooser, stepper, others, tokens)
+    return _sample_groups(assignment, num_samples, make_chooser, stepper, many, tokens)
+
+
+@dataclass(frozen=True)
+class Many:
+    """How many samples are drawn: by what, and on how many threads."""
+
+    backend: Backend
+    at_once: int  # groups, each on a thread of its own
+
+    def groups(self, num_samples: int) -> Iterator[Sequence[int]]:
+        """Yield the indexes of the samples that are stepped together."""
+        fair = -(-num_samples // self.at_once)
+        size = min(self.backend.group_size, max(MIN_GROUP, fair))
+        for start in range(0, num_samples, size):
+            yield range(start, min(start + size, num_samples))
 
 
 def opening(
@@ -114,61 +132,26 @@ def _has_bfloat16_units() -> bool:
 def _sample_groups(
     assignment: Assignment,
     num_samples: int,
-    chooser: Chooser,
+    make_chooser: Callable[[], Chooser],
     stepper: Stepper,
-    backend: Backend,
+    many: Many,
     tokens: Sequence[int],
 ) -> Iterator[Event]:
     """Yield the events of all samples; `stepper` reads what they begin with, `tokens`, once."""
     logits, state = stepper.read(tokens), stepper.state
-    for start in range(0, num_samples, backend.group_size):
-        indexes = range(start, min(start + backend.group_size, num_samples))
+    if num_samples == 1:
+        yield from grow([Draft(assignment, 0)], stepper, make_chooser(), logits)
+        return
+
+    def prepare(indexes: Sequence[int]) -> Callable[[], Iterator[Event]]:
         drafts = [Draft(assignment, index) for index in indexes]
-        if num_samples > 1:
-            stepper = stepper.resized(len(drafts), backend)
-            stepper.state = state
-        yield from _grow(drafts, stepper, chooser, np.repeat(logits, len(drafts), axis=0))
+        own = stepper.resized(len(drafts), many.backend)
+        own.state = state
+        return partial(run, drafts, own, make_chooser())
 
+    def run(drafts: list[Draft], own: Stepper, chooser: Chooser) -> Iterator[Event]:
+        if many.at_once > 1:
+            many.backend.use_one_core()
+        yield from grow(drafts, own, chooser, np.repeat(logits, len(drafts), axis=0))
 
-def _grow(
-    drafts: list[Draft], stepper: Stepper, chooser: Chooser, logits: Logits
-) -> Iterator[Event]:
-    """Yield the events of `drafts`, which grow by a token each at a time, till all are complete."""
-    chooser.start(len(drafts))
-    numbers = [uniforms(draft.assignment.seed, draft.index) for draft in drafts]
-    waiting, rows = deque(drafts), drafts  # not told yet; of each of the stepper's streams
-    while True:
-        uniform = [next(row) for row in numbers]
-        tokens, logprobs = chooser.choose(logits, uniform, [draft.too_short for draft in rows])
-        for draft, token, logprob in zip(rows, tokens, logprobs, strict=True):
-            if draft.finish_reason is None:
-                draft.add(token, logprob)
-        yield from _tell(waiting)
-        if not waiting:
-            return
-        growing = [row for row, draft in enumerate(rows) if draft.finish_reason is None]
-        if len(growing) <= SHRINK * len(rows):
-            stepper = _narrowed(stepper, growing)
-            chooser.keep(growing)
-            rows, numbers = [rows[row] for row in growing], [numbers[row] for row in growing]
-            tokens = [tokens[row] for row in growing]
-        logits = stepper.step(tokens[0] if len(tokens) == 1 else np.array(tokens))
-
-
-def _tell(waiting: deque[Draft]) -> Iterator[Event]:
-    """Yield what is new of the first draft that waits, and of those after it if it is complete."""
-    while waiting:
-        draft = waiting[0]
-        if text := draft.take():
-            yield Piece(draft.index, text)
-        if draft.finish_reason is None:
-            return
-        yield draft.report()
-        waiting.popleft()
-
-
-def _narrowed(stepper: Stepper, rows: list[int]) -> Stepper:
-    """Return a stepper that goes on with these of the streams."""
-    narrow = stepper.resized(len(rows))
-    narrow.state = tuple(part[:, rows] for part in stepper.state)
-    return narrow
+    yield from in_order(map(prepare, many.groups(num_samples)), many.at_once)

@@ -25,6 +25,10 @@ class Backend(Protocol):
 
     xp: Any  # numpy or torch
     group_size: int  # streams that are best stepped at once, where there are many
+    on_cores: bool  # whether several steppers are best run on a thread each
+
+    def use_one_core(self) -> None:
+        """Make products on the calling thread run on one core."""
 
     def zeros(self, batch_size: int, size: int) -> Buffer:
         """Return a buffer (B, size); that of one stream may be (size,)."""
@@ -53,9 +57,13 @@ class NumpyBackend:
 
     xp: Any = np
     group_size = 64  # more do not fit the caches
+    on_cores = True
 
     def __init__(self, dtype: npt.DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
+
+    def use_one_core(self) -> None:
+        """Do nothing: NumPy's threads are set for the whole process."""
 
     def zeros(self, batch_size: int, size: int) -> Array:
         return aligned_zeros((size,) if batch_size == 1 else (batch_size, size), self.dtype)

@@ -57,10 +57,14 @@ class TorchBackend:
 
     xp: Any = TorchMath
     group_size = 1024
+    on_cores = False
 
     def __init__(self, device: str, dtype: torch.dtype = torch.float32) -> None:
         self.device, self.dtype = torch.device(device), dtype
         self._placed = Placed(self.put)
+
+    def use_one_core(self) -> None:
+        torch.set_num_threads(1)
 
     def zeros(self, batch_size: int, size: int) -> Tensor:
         return torch.zeros(batch_size, size, device=self.device, dtype=self.dtype)
@@ -87,6 +91,12 @@ class TorchBackend:
 
 class Bfloat16Backend(NumpyBackend):
     """NumPy but for the products, in bfloat16: for batches, on CPUs with units for it."""
+
+    group_size = 128
+
+    def use_one_core(self) -> None:
+        """Make torch compute on the calling thread alone."""
+        torch.set_num_threads(1)
 
     def __init__(self) -> None:
         super().__init__(np.float32)

@@ -12,8 +12,9 @@ from commands import charrnn, complaint, environment, shell
 from model_directories import make_config, make_model
 from terminals import charrnn as on_terminal
 
+from charrnn.draft import Done
 from charrnn.modeldir import read_model, weight_shapes, write_model
-from charrnn.sampler import Done, sample
+from charrnn.sampler import sample
 from charrnn.tokenizer import Tokenizer
 
 HOSTILE = tuple(sorted("\n\t\r\0\x07\x1b\x7f\x9b[]2Jm;5\u202e\u2028a\U0001f600"))

@@ -4,6 +4,7 @@ import itertools
 import math
 import subprocess
 import sys
+import threading
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from charrnn.drawing import uniforms
 from charrnn.errors import ConfigError, DeviceError, TokenizerError
 from charrnn.modeldir import StoredModel, weight_shapes
 from charrnn.sampler import opening, sample
+from charrnn.stepper import NumpyBackend
 from charrnn.tokenizer import Tokenizer
 from charrnn.tokenizer_json import byte_alphabet
 
@@ -261,6 +263,34 @@ def test_the_penalty_of_a_sample_does_not_depend_on_who_left_the_batch(monkeypat
     monkeypatch.setattr(sampler.NumpyBackend, "group_size", 1)
     alone = draw_all(model, 9, **options)
     assert [done.text for done in together] == [done.text for done in alone]
+
+
+@pytest.mark.parametrize("tokenizer", [STREAM, NAMES])
+def test_groups_on_threads_draw_the_same(tokenizer, monkeypatch):
+    model = make_model(tokenizer)
+    monkeypatch.setattr(sampler.NumpyBackend, "group_size", 3)
+    wanted = draw_all(model, 11)
+    monkeypatch.setattr(sampler, "SLOW_WORK", 0)
+    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: False)
+    monkeypatch.setattr(sampler, "num_usable_cores", lambda: 3)
+    started = []
+    begin = threading.Thread.start
+    monkeypatch.setattr(
+        threading.Thread, "start", lambda self: (started.append(self), begin(self))[1]
+    )
+    assert draw_all(model, 11) == wanted
+    assert len(started) == 4  # of 3, 3, 3 and 2 samples
+
+
+def test_much_work_is_divided_among_the_cores():
+    def sizes(num_samples, at_once):
+        groups = sampler.Many(NumpyBackend(), at_once).groups(num_samples)
+        return [len(indexes) for indexes in groups]
+
+    assert sizes(200, 1) == [64, 64, 64, 8]
+    assert sizes(100, 2) == [50, 50]
+    assert sizes(40, 4) == [32, 8]
+    assert sizes(300, 2) == [64, 64, 64, 64, 44]
 
 
 def test_another_backend_draws_the_same():

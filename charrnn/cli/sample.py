@@ -20,8 +20,8 @@ from charrnn.cli.threads import prepare_sampling
 
 if TYPE_CHECKING:
     from charrnn.display.sampling import TextWriter
+    from charrnn.growing import Event
     from charrnn.modeldir import StoredModel
-    from charrnn.sampler import Event
 
 RECORD = ("index", "seed", "prompt", "text", "finish_reason", "tokens", "logprob")
 SEED_BITS = 32  # of a seed drawn at random: short enough to type

@@ -1,0 +1,62 @@
+"""Samples that grow side by side, a token each at a time: one group of them, told in order.
+
+Pieces come of the first that is not complete; the others wait. Knows nothing of files.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+
+from charrnn.draft import Done, Draft, Piece
+from charrnn.drawing import Chooser, uniforms
+from charrnn.filters import Logits
+from charrnn.stepper import Stepper
+
+Event = Piece | Done
+
+SHRINK = 0.75  # share of samples still growing under which the group is packed together
+
+
+def grow(
+    drafts: list[Draft], stepper: Stepper, chooser: Chooser, logits: Logits
+) -> Iterator[Event]:
+    """Yield the events of `drafts`, which grow by a token each at a time, till all are complete."""
+    chooser.start(len(drafts))
+    numbers = [uniforms(draft.assignment.seed, draft.index) for draft in drafts]
+    waiting, rows = deque(drafts), drafts  # not told yet; of each of the stepper's streams
+    while True:
+        uniform = [next(row) for row in numbers]
+        tokens, logprobs = chooser.choose(logits, uniform, [draft.too_short for draft in rows])
+        for draft, token, logprob in zip(rows, tokens, logprobs, strict=True):
+            if draft.finish_reason is None:
+                draft.add(token, logprob)
+        yield from _tell(waiting)
+        if not waiting:
+            return
+        growing = [row for row, draft in enumerate(rows) if draft.finish_reason is None]
+        if len(growing) <= SHRINK * len(rows):
+            stepper = _narrowed(stepper, growing)
+            chooser.keep(growing)
+            rows, numbers = [rows[row] for row in growing], [numbers[row] for row in growing]
+            tokens = [tokens[row] for row in growing]
+        logits = stepper.step(tokens[0] if len(tokens) == 1 else np.array(tokens))
+
+
+def _tell(waiting: deque[Draft]) -> Iterator[Event]:
+    """Yield what is new of the first draft that waits, and of those after it if it is complete."""
+    while waiting:
+        draft = waiting[0]
+        if text := draft.take():
+            yield Piece(draft.index, text)
+        if draft.finish_reason is None:
+            return
+        yield draft.report()
+        waiting.popleft()
+
+
+def _narrowed(stepper: Stepper, rows: list[int]) -> Stepper:
+    """Return a stepper that goes on with these of the streams."""
+    narrow = stepper.resized(len(rows))
+    narrow.state = tuple(part[:, rows] for part in stepper.state)
+    return narrow

@@ -1,0 +1,69 @@
+"""Generators on threads: their order, their errors, and that none is left behind."""
+
+import itertools
+import threading
+
+import pytest
+
+from charrnn.sidebyside import in_order
+
+COUNTS = [0, 3, 1, 40, 2]
+
+
+def counter(index, count):
+    return lambda: ((index, number) for number in range(count))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 9])
+def test_items_come_in_the_order_of_their_makers(at_once):
+    makers = [counter(index, count) for index, count in enumerate(COUNTS)]
+    wanted = [(index, number) for index, count in enumerate(COUNTS) for number in range(count)]
+    assert list(in_order(makers, at_once)) == wanted
+
+
+def test_each_runs_on_a_thread_of_its_own_and_as_many_at_once_as_asked_for():
+    meeting = threading.Barrier(3, timeout=20)
+
+    def meet():
+        meeting.wait()  # fails where fewer than three run
+        yield threading.get_ident()
+
+    assert len(set(in_order([meet] * 3, 3))) == 3
+
+
+def test_no_more_are_begun_than_run_at_once():
+    begun = []
+
+    def makers():
+        for index in itertools.count():
+            begun.append(index)
+            yield counter(index, 1)
+
+    items = in_order(makers(), 2)
+    assert next(items) == (0, 0)
+    assert begun == [0, 1]
+    assert next(items) == (1, 0)
+    assert begun == [0, 1, 2]
+    items.close()
+
+
+def test_an_error_is_raised_in_its_place():
+    def fail():
+        yield "before"
+        raise ValueError("in the second")
+
+    found = []
+    with pytest.raises(ValueError, match="in the second"):
+        found.extend(in_order([counter(0, 2), fail, counter(2, 2)], 3))
+    items = in_order([counter(0, 2), fail, counter(2, 2)], 3)
+    assert list(itertools.islice(items, 3)) == [(0, 0), (0, 1), "before"]
+    items.close()
+
+
+def test_threads_end_when_the_caller_stops():
+    before = threading.active_count()
+    items = in_order([lambda: itertools.count()] * 3, 3)
+    assert list(itertools.islice(items, 5)) == [0, 1, 2, 3, 4]
+    assert threading.active_count() == before + 3
+    items.close()
+    assert threading.active_count() == before
