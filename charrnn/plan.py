@@ -12,7 +12,9 @@ from charrnn.config import DEFAULT_MAX_TIME, TrainConfig
 LAYER_BATCH = 32  # streams, at char level
 WINDOW = 64  # tokens per window
 STREAM_WINDOWS = 4  # windows that a stream should at least hold
-TOKENS_PER_SECOND = {"cpu": 4.0e7, "cuda": 2.0e9}  # times hidden size: a rough machine
+GATES = {"lstm": 4, "peephole": 4, "gru": 3, "rnn": 1}
+PRODUCTS_PER_SECOND = {"cpu": 7e10, "cuda": 5e12}  # multiplications of a forward pass: roughly
+SECONDS_PER_WEIGHT = {"cpu": 2.5e-9, "cuda": 1e-11}  # of a step, beside the products
 PEAK_RATE = 0.015  # of an LSTM with 256 units
 RATE_FACTORS = {"lstm": 1.0, "peephole": 1.0, "gru": 0.5, "rnn": 0.2}
 SAMPLED_VOCABULARY = 4_000  # symbols: from here on training on a CPU samples the softmax
@@ -51,6 +53,7 @@ def make_plan(config: TrainConfig, facts: Facts) -> Plan:
     if config.epochs is None and config.max_steps is None and config.max_time is None:
         config = replace(config, max_time=DEFAULT_MAX_TIME)
     config, notes = choose_shape(choose_network(config, facts), facts)
+    config = choose_softmax(config, facts)
     passes = expected_passes(config, facts)
     config = choose_optimization(config, facts, passes)
     config = choose_intervals(config, facts)
@@ -124,9 +127,19 @@ def expected_passes(config: TrainConfig, facts: Facts) -> float:
         return config.epochs
     if config.max_steps:
         return config.max_steps * window_tokens(config) / facts.num_tokens
-    units = (config.hidden_size or 1) * (config.num_layers or 1)
-    rate = TOKENS_PER_SECOND[facts.device] / units
-    return (config.max_time or DEFAULT_MAX_TIME) * rate / facts.num_tokens
+    steps = (config.max_time or DEFAULT_MAX_TIME) / seconds_of_step(config, facts)
+    return steps * window_tokens(config) / facts.num_tokens
+
+
+def seconds_of_step(config: TrainConfig, facts: Facts) -> float:
+    """Return about how many seconds a step takes on this kind of device, found by experiment."""
+    hidden, layers = config.hidden_size or 1, config.num_layers or 1
+    inputs = config.embedding_size or facts.vocab_size
+    recurrent = GATES[config.cell] * hidden * (inputs + hidden + (layers - 1) * 2 * hidden)
+    scored = min(facts.vocab_size, config.softmax_samples or facts.vocab_size)
+    products = (recurrent + hidden * scored) * window_tokens(config)
+    weights = recurrent + hidden * facts.vocab_size
+    return products / PRODUCTS_PER_SECOND[facts.device] + weights * SECONDS_PER_WEIGHT[facts.device]
 
 
 def window_tokens(config: TrainConfig) -> int:
@@ -139,13 +152,17 @@ def fill(config: TrainConfig, chosen: dict[str, Any]) -> TrainConfig:
     return replace(config, **{k: v for k, v in chosen.items() if getattr(config, k) is None})
 
 
+def choose_softmax(config: TrainConfig, facts: Facts) -> TrainConfig:
+    """Fill in how many symbols a training step compares with: 0 is all of them."""
+    large = facts.vocab_size > SAMPLED_VOCABULARY and facts.device == "cpu"
+    return fill(config, {"softmax_samples": SOFTMAX_SAMPLES if large else 0})
+
+
 def choose_optimization(config: TrainConfig, facts: Facts, passes: float) -> TrainConfig:
     """Fill in the rate and the regularisers, from the size and the number of passes."""
     hidden = config.hidden_size or 256
     rate = PEAK_RATE * RATE_FACTORS[config.cell] * (256 / hidden) ** 0.6
-    large = facts.vocab_size > SAMPLED_VOCABULARY and facts.device == "cpu"
     chosen = {
-        "softmax_samples": SOFTMAX_SAMPLES if large else 0,
         "learning_rate": float(f"{rate:.2g}"),
         "dropout": 0.0 if passes < 2 else 0.1 if hidden <= 256 else 0.3,
         "input_dropout": 0.0,

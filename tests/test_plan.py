@@ -3,7 +3,7 @@ from dataclasses import fields
 import pytest
 
 from charrnn.config import TrainConfig
-from charrnn.plan import Facts, make_plan
+from charrnn.plan import Facts, expected_passes, make_plan
 
 SHAKESPEARE = Facts(1_003_854, 65, "cpu")
 
@@ -77,3 +77,25 @@ def test_a_large_vocabulary_is_sampled_on_a_processor_only():
     assert samples(300) == samples(33_278, "cuda") == 0
     assert samples(8003, softmax_samples=0) == 0
     assert samples(65, softmax_samples=20) == 20
+
+
+def test_the_expected_passes_follow_the_time_and_what_a_token_costs():
+    def passes(vocab_size=65, seconds=60.0, **options):
+        config = TrainConfig(max_time=seconds, hidden_size=512, **options)
+        facts = Facts(1_000_000, vocab_size, "cpu")
+        return expected_passes(make_plan(config, facts).config, facts)
+
+    assert passes(seconds=120) == pytest.approx(2 * passes())
+    assert passes(num_layers=2) < 0.5 * passes()  # the first layer's inputs are narrower
+    assert passes(cell="rnn") == pytest.approx(4 * passes(), rel=0.1)
+    assert passes(33_278, softmax_samples=0) < 0.25 * passes(33_278) < 0.1 * passes()
+
+
+def test_few_passes_need_no_dropout():
+    def dropout(num_tokens, **options):
+        config = TrainConfig(max_time=60.0, hidden_size=512, **options)
+        return make_plan(config, Facts(num_tokens, 65, "cpu")).config.dropout
+
+    assert dropout(1_000_000) == 0.3
+    assert dropout(100_000_000) == 0
+    assert dropout(1_000_000, num_layers=8) == 0
