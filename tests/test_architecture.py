@@ -40,6 +40,7 @@ ORDER = [
     "cells",
     "model",
     "evaluate",
+    "adapting",
     "shards",
     "softmax",
     "ranks",
@@ -93,6 +94,7 @@ FORBIDDEN_MODULES = {
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "np.load"}
 TORCH = {
+    "adapting",
     "machine",
     "batches",
     "cells",
