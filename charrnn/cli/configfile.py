@@ -10,6 +10,8 @@ from charrnn.cli.options import DURATIONS, Item, flag_of, is_list, is_switch, pa
 from charrnn.cli.parsing import shown
 from charrnn.errors import ConfigError
 
+LIMIT = 2**20  # bytes of a file of options
+
 
 def read_options(path: Path, known: Mapping[str, Item]) -> dict[str, Any]:
     """Return the options that the file sets, by name (seq_length for seq-length).
@@ -35,12 +37,16 @@ def read_options(path: Path, known: Mapping[str, Item]) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the table in the file. Raises ConfigError."""
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        with path.open("rb") as file:
+            data = file.read(LIMIT + 1)
+        if len(data) > LIMIT:
+            raise ConfigError(f"--config {path}: needs at most {LIMIT} bytes")
+        return tomllib.loads(data.decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"--config {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"--config {path}: not UTF-8 at byte {error.start}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of a number with thousands of digits, too
         raise ConfigError(f"--config {path}: not TOML: {error}") from None
 
 
@@ -51,13 +57,26 @@ def read_value(item: Item, value: Any) -> Any:
         fits, needed = isinstance(value, bool), "true or false"
     elif is_list(item):
         value = [value] if isinstance(value, str) else value
-        fits = isinstance(value, list) and all(isinstance(part, str) for part in value)
-        needed = "a string or a list of strings"
+        fits = isinstance(value, list) and all(is_word(part) for part in value)
+        needed = "a string or a list of strings, without NUL"
     elif number:
         fits = isinstance(value, int | float) and not isinstance(value, bool)
         needed = str(item.metadata["range"])
     else:
-        fits, needed = isinstance(value, str), "a string"
+        fits, needed = is_word(value), "a string, without NUL"
     if not fits:
-        raise ConfigError(f"{flag_of(item.name)} is {shown(str(value))}: needs {needed}")
-    return parser_of(item)(str(value) if number else value)
+        raise ConfigError(f"{flag_of(item.name)} is {shown(spelled(value))}: needs {needed}")
+    return parser_of(item)(spelled(value) if number else value)
+
+
+def is_word(value: Any) -> bool:
+    """Return whether a value could have been typed: no argument of a command holds a NUL."""
+    return isinstance(value, str) and "\0" not in value
+
+
+def spelled(value: Any) -> str:
+    """Return a value as text; Python spells neither very long integers nor very deep tables."""
+    try:
+        return str(value)
+    except (ValueError, RecursionError):
+        return "too long to be shown"
