@@ -33,7 +33,7 @@ def train(
     *,
     output: PathName | None = None,
     valid: PathName | Sequence[PathName] = (),
-    encoding: str = "utf-8",
+    encoding: str | None = None,
     resume: bool = False,
     force: bool = False,
     init_from: PathName | None = None,

@@ -20,7 +20,7 @@ from charrnn import strictjson
 from charrnn.config import Document, Level
 from charrnn.corpus import STDIN, SourceRecord
 from charrnn.errors import ModelError, StoreError
-from charrnn.reading import packing
+from charrnn.reading import BYTES, packing
 from charrnn.splitting import LONGEST, PATTERN
 from charrnn.store import ArraySpool, cache_directory, prune_cache, read_file, write_file
 
@@ -111,7 +111,7 @@ def find_slot(sources: Sequence[str], scheme: Scheme) -> Slot | None:
 
 def worth_keeping(sources: Sequence[str], scheme: Scheme) -> bool:
     """Return whether the sources are large files that are slow to encode."""
-    slow = scheme.level == "word" or scheme.encoding.lower() not in ("utf-8", "utf8")
+    slow = scheme.level == "word" or scheme.encoding.lower() not in ("utf-8", "utf8", BYTES)
     return (slow or any(packing(source) for source in sources)) and are_large(sources)
 
 

@@ -6,10 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.cache import CollectedText, Scheme
+from charrnn.cache import CollectedText
 from charrnn.config import TrainConfig
 from charrnn.corpus import STDIN, SourceRecord, find_sources, shown
-from charrnn.encoding import EncodedText, Ids, collect_sources, encode_sources, translate
+from charrnn.encoding import (
+    EncodedText,
+    Ids,
+    collect_sources,
+    encode_sources,
+    make_scheme,
+    translate,
+)
 from charrnn.errors import CorpusError
 from charrnn.store import ArraySpool
 from charrnn.tokenizer import Tokenizer
@@ -37,7 +44,7 @@ def load_dataset(
     config: TrainConfig,
     *,
     valid: Sequence[str] | None = None,
-    encoding: str = "utf-8",
+    encoding: str | None = None,
     tokenizer: Tokenizer | None = None,
     grow_from: Tokenizer | None = None,
 ) -> Dataset:
@@ -51,7 +58,7 @@ def load_dataset(
     sources = find_sources(arguments)
     if STDIN in sources and STDIN in valid_sources:
         raise CorpusError("standard input (-) is both TEXT and --valid: it can be read once")
-    scheme = Scheme(config.level, config.pretokenized, config.document, encoding)
+    scheme = make_scheme(config.level, config.pretokenized, config.document, encoding)
     text = collect_sources(sources, scheme)
     check_size(sources, len(text.spool))
     cut, notes = (len(text.spool), ()) if valid_sources else find_cut(text.spool, config)

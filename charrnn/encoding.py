@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.cache import CollectedText, Scheme, find_slot, spool_directory
-from charrnn.config import Document
+from charrnn.config import Document, Level
 from charrnn.corpus import SourceRecord
 from charrnn.documents import split_documents
-from charrnn.reading import TextReader
+from charrnn.errors import ConfigError
+from charrnn.reading import BYTES, TextReader, default_encoding
 from charrnn.store import ArraySpool
 from charrnn.tokenizer import Tokenizer
 from charrnn.tokenizer_json import SPECIALS, UNK
@@ -121,6 +122,20 @@ def collect_sources(sources: Sequence[str], scheme: Scheme) -> CollectedText:
     return text
 
 
+def make_scheme(
+    level: Level, pretokenized: bool, document: Document, encoding: str | None
+) -> Scheme:
+    """Return how sources are read; without an encoding as is usual for the level.
+
+    Raises ConfigError for undecoded bytes where tokens are not bytes.
+    """
+    if encoding == BYTES and level != "byte":
+        raise ConfigError(f"--encoding {BYTES} needs --level byte, got {level}")
+    return Scheme(
+        level, pretokenized, document, default_encoding(level) if encoding is None else encoding
+    )
+
+
 class Translator:
     """Makes provisional ids final, a chunk after the other; counts symbols that are unknown."""
 
@@ -174,10 +189,10 @@ def translate(text: CollectedText, tokenizer: Tokenizer, cut: int = 0) -> tuple[
 
 
 def encode_sources(
-    tokenizer: Tokenizer, sources: Sequence[str], document: Document, encoding: str = "utf-8"
+    tokenizer: Tokenizer, sources: Sequence[str], document: Document, encoding: str | None = None
 ) -> EncodedText:
     """Return the ids of sources whose vocabulary is given; symbols it lacks are counted."""
-    scheme = Scheme(tokenizer.level, tokenizer.pretokenized, document, encoding)
+    scheme = make_scheme(tokenizer.level, tokenizer.pretokenized, document, encoding)
     return translate(collect_sources(sources, scheme), tokenizer)[0]
 
 

@@ -21,6 +21,7 @@ from charrnn.modeldir import (
     read_tokenizer,
     read_train_record,
 )
+from charrnn.reading import default_encoding
 from charrnn.request import STDIN, RunRequest
 from charrnn.resume import check_same_texts, resumed_config, resumed_texts, resumes
 from charrnn.store import LOCK_NAME, RunLock, is_temporary
@@ -104,7 +105,7 @@ def load_texts(
     texts: tuple[str, ...],
     config: TrainConfig,
     valid: tuple[str, ...],
-    encoding: str,
+    encoding: str | None,
     tokenizer: Tokenizer | None,
     initial: StoredModel | None,
 ) -> Dataset:
@@ -207,7 +208,7 @@ def train_record(
         "options": asdict(config),
         "texts": old.get("texts") or [absolute(text) for text in request.texts],
         "valid": old.get("valid") or [absolute(text) for text in request.valid],
-        "encoding": old.get("encoding") or request.encoding,
+        "encoding": old.get("encoding") or request.encoding or default_encoding(config.level),
         "init_from": old.get("init_from") or request.init_from,
         "corpus": [asdict(record) for record in dataset.records],
         "valid_corpus": [asdict(record) for record in dataset.valid_records],

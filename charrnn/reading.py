@@ -2,6 +2,9 @@
 
 Nothing is normalised: newlines, byte order marks and every control character are kept. Memory does
 not grow with the source, nor with its longest line. Does not know what a token or a document is.
+
+What is read as BYTES is not decoded: valid UTF-8 looks as usual, each other byte is the surrogate
+that Python keeps such bytes as (PEP 383), so that the bytes can be had back (tokenizer.utf8).
 """
 
 import bz2
@@ -21,10 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from charrnn.config import Level
 from charrnn.corpus import STDIN, SourceRecord, check_source, reason, shown
 from charrnn.errors import ConfigError, CorpusError
 
 CHUNK_BYTES = 1 << 20
+BYTES = "bytes"  # the encoding of what may be any bytes
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 MAGIC = {
@@ -97,8 +102,8 @@ class TextReader:
 
     def _decode(self, stream: Any, decoder: codecs.IncrementalDecoder) -> Iterator[str]:
         start, fed = b"", 0
-        codec = codecs.lookup(self.encoding).name
-        trusted = codec in ("utf-8", "ascii", "iso8859-1")
+        codec = BYTES if self.encoding == BYTES else codecs.lookup(self.encoding).name
+        trusted = codec in (BYTES, "utf-8", "ascii", "iso8859-1")
         while True:
             data: bytes = stream.read(CHUNK_BYTES)
             start = start or data[:16]
@@ -169,8 +174,15 @@ def open_source(source: str) -> BinaryIO:
     return open(descriptor, "rb", buffering=0, closefd=False)
 
 
+def default_encoding(level: Level) -> str:
+    """Return how a text is read where no encoding is named: at byte level it may be any bytes."""
+    return BYTES if level == "byte" else "utf-8"
+
+
 def make_decoder(encoding: str) -> codecs.IncrementalDecoder:
     """Return a strict decoder; raise ConfigError for what is not the name of a text encoding."""
+    if encoding == BYTES:
+        return codecs.lookup("utf-8").incrementaldecoder("surrogateescape")
     try:
         codec = codecs.lookup(encoding)
         if getattr(codec, "_is_text_encoding", True) and codec.incrementaldecoder is not None:

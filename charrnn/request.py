@@ -16,7 +16,7 @@ class RunRequest:
     output: Path | None = None  # None: runs/<stem of the first text>
     config: TrainConfig = TrainConfig()
     valid: tuple[str, ...] = ()  # held-out files, instead of the last part of the texts
-    encoding: str = "utf-8"
+    encoding: str | None = None  # None: UTF-8, and at byte level whatever the bytes are
     resume: bool = False
     force: bool = False
     init_from: str | None = None

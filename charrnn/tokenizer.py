@@ -42,6 +42,11 @@ def utf8(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
+def readable(text: str) -> str:
+    """Return `text` with U+FFFD for the bytes that Python kept as surrogates."""
+    return text if text.isascii() else utf8(text).decode("utf-8", "replace")
+
+
 @dataclass(frozen=True)
 class Tokenizer:
     """A level and a vocabulary: `vocabulary[id]` is a symbol.
@@ -127,6 +132,12 @@ class Tokenizer:
         """Return the ids of words that are split already."""
         index, unknown = self._word_index, self.index[UNK]
         return np.fromiter((index.get(word, unknown) for word in words), dtype=np.int32)
+
+    def unknown_words(self, text: str) -> list[str]:
+        """Return the words of `text` that are read as <unk>, each once; word level only."""
+        words = dict.fromkeys(split_tokens(text) if self.pretokenized else split_words(text))
+        index, unknown = self._word_index, self.unk_id
+        return [word for word in words if word != UNK and index.get(word, unknown) == unknown]
 
     @cached_property
     def _word_index(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import Level, TrainConfig
 from charrnn.splitting import WordSplitter
-from charrnn.tokenizer import Tokenizer
+from charrnn.tokenizer import Tokenizer, utf8
 from charrnn.tokenizer_json import BOS, EOL, EOS, SPECIALS, UNK, byte_alphabet
 
 NUM_CODE_POINTS = 0x110000
@@ -78,7 +78,7 @@ class ByteCollector:
 
     def encode(self, parts: Sequence[str]) -> Encoded:
         """Return the provisional ids of all parts in a row, and how many are of each."""
-        coded = [part.encode("utf-8") for part in parts]
+        coded = [utf8(part) for part in parts]
         lengths = np.fromiter(map(len, coded), dtype=np.int64, count=len(parts))
         data = np.frombuffer(b"".join(coded), dtype=np.uint8)
         return np.add(data, FIRST, dtype=np.uint16), lengths

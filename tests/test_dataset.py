@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import TrainConfig
 from charrnn.dataset import load_dataset
-from charrnn.errors import CorpusError
+from charrnn.errors import ConfigError, CorpusError
 from charrnn.tokenizer import Tokenizer
 from charrnn.tokenizer_json import BOS, EOS, UNK
 
@@ -175,3 +175,28 @@ def test_memory_does_not_grow_with_the_text(tmp_path, line, level, document):
         done = subprocess.run(command, capture_output=True, check=True, env=environment)
         peaks.append(int(done.stdout))
     assert peaks[1] - peaks[0] < 12, peaks  # MB
+
+
+@pytest.mark.parametrize("document", ["stream", "file", "line", "paragraph"])
+def test_at_byte_level_any_bytes_are_a_text(load, document):
+    data = "été\r\n".encode("latin-1") + b"\x89PNG\x00\xed\xa0\x80\xff" + "Ωδή\n\nend".encode()[:-1]
+    found = load(data, level="byte", document=document, valid_frac=0)
+    spelled = b"".join(found.tokenizer.piece_bytes[i] for i in found.train)
+    kept = {"line": data.replace(b"\n", b""), "paragraph": data.replace(b"\n\n", b"")}
+    assert spelled == kept.get(document, data)
+
+
+def test_a_held_out_file_of_bytes_is_read_as_bytes_too(load, tmp_path):
+    found = load(b"ab\xe9", level="byte", valid="x\u00e9")
+    assert found.valid.tolist() == list("x\u00e9".encode())
+
+
+def test_at_byte_level_a_named_encoding_is_decoded(tmp_path):
+    path = tmp_path / "text"
+    path.write_bytes(b"\xe9t\xe9")
+    config = TrainConfig(level="byte", valid_frac=0)
+    assert bytes(load_dataset([str(path)], config, encoding="latin-1").train) == "été".encode()
+    with pytest.raises(CorpusError, match=r"is not utf-8: byte 0 \(0xe9\)"):
+        load_dataset([str(path)], config, encoding="utf-8")
+    with pytest.raises(ConfigError, match="--encoding bytes needs --level byte, got char"):
+        load_dataset([str(path)], TrainConfig(), encoding="bytes")

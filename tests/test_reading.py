@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from charrnn import reading
 from charrnn.errors import ConfigError, CorpusError
-from charrnn.reading import TextReader
+from charrnn.reading import BYTES, TextReader
+from charrnn.tokenizer import utf8
 
 PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 PRINT = "import sys; from charrnn.reading import TextReader; r = TextReader('-'); "
@@ -259,3 +260,23 @@ def test_an_error_of_the_disk_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(reading, "open_source", lambda source: Broken())
     assert complaint(tmp_path / "x.gz").endswith("Input/output error")
+
+
+@given(st.binary(max_size=40), st.integers(1, 5))
+def test_undecoded_bytes_come_back_from_chunks_of_any_size(tmp_path_factory, data, size):
+    path = write(tmp_path_factory.mktemp("bytes"), data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "CHUNK_BYTES", size)
+        chunks = list(TextReader(str(path), BYTES))
+    assert b"".join(utf8(chunk) for chunk in chunks) == data
+
+
+def test_undecoded_bytes_that_are_utf_8_are_read_as_text(tmp_path):
+    assert read(write(tmp_path, "Ωδή".encode() + b"\xce"), BYTES) == "Ωδή\udcce"
+
+
+def test_bytes_of_any_kind_of_file_are_taken_undecoded(tmp_path):
+    for data in (b"\x89PNG\r\n", b"\x1f\x8bx", "wide".encode("utf-16-le") * 4, b"\xed\xa0\x80"):
+        assert utf8(read(write(tmp_path, data), BYTES)) == data
+    packed = write(tmp_path, gzip.compress(b"\xff\xfe"), "text.gz")
+    assert utf8(read(packed, BYTES)) == b"\xff\xfe"  # a name that says so is unpacked

@@ -14,6 +14,7 @@ from charrnn.views.copying import (
     check_samples_and_corpus,
     measure_copying,
     parse_samples,
+    read_corpus,
     sentence,
     without,
 )
@@ -199,3 +200,11 @@ def test_values_that_are_not_known_do_not_count():
 def test_blocks_of_unequal_size_weigh_by_their_size():
     blocks = np.repeat(np.arange(6), [1, 2, 3, 50, 60, 70])
     assert mean_interval(np.full(len(blocks), 2.5), blocks) == pytest.approx((2.5, 2.5, 2.5))
+
+
+def test_a_corpus_of_any_bytes_reads_as_the_samples_of_bytes_do(tmp_path):
+    path = tmp_path / "corpus"
+    path.write_bytes("é".encode() + b"t\xe9\n")
+    assert read_corpus([str(path)], "byte") == "ét\ufffd\n"
+    with pytest.raises(CorpusError, match="is not utf-8: byte 3"):
+        read_corpus([str(path)])

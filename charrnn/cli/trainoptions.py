@@ -21,7 +21,9 @@ class RunOptions:
     init_from: str | None = option(None, "Start from the weights of another model.")
     config: str | None = option(None, "Read options from a TOML file; flags beat it.")
     valid: tuple[str, ...] = option((), "Held-out text, instead of the last part of TEXT.")
-    encoding: str = option("utf-8", "Of the text.")
+    encoding: str | None = option(
+        None, "Of the text [default: utf-8; with --level byte the bytes as they are]."
+    )
     quiet: bool = option(False, "Show warnings only.")
     verbose: bool = option(False, "Show more, such as each save.")
     json: bool = option(False, "Write the metrics to standard output as JSON lines.")
@@ -71,7 +73,7 @@ def make_request(text: list[str], options: dict[str, Any]) -> RunRequest:
         output=None if output is None else Path(output),
         config=replace(TrainConfig(), **fields),
         valid=tuple(options.get("valid", ())),
-        encoding=options.get("encoding", RunRequest.encoding),
+        encoding=options.get("encoding"),
         resume=options.get("resume", False),
         force=options.get("force", False),
         init_from=options.get("init_from"),

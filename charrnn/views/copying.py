@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.config import Level
 from charrnn.corpus import STDIN, find_sources
 from charrnn.dataset import Dataset
 from charrnn.errors import ConfigError, CorpusError
 from charrnn.modeldir import StoredModel
+from charrnn.tokenizer import readable
 from charrnn.views.envelope import own_dataset
 from charrnn.views.intervals import Interval, mean_interval
 from charrnn.views.matches import Found, find_matches
@@ -59,11 +61,17 @@ class Copying:
     warnings: list[str]
 
 
-def read_corpus(arguments: Sequence[str]) -> str:
-    """Return the text of a corpus. Raises CorpusError where there is none."""
-    from charrnn.reading import TextReader
+def read_corpus(arguments: Sequence[str], level: Level = "char") -> str:
+    """Return the text of a corpus for a model of this level.
 
-    text = "".join("".join(TextReader(source)) for source in find_sources(arguments))
+    At byte level what is no UTF-8 is U+FFFD, as in its samples. Raises CorpusError where there is
+    no text.
+    """
+    from charrnn.reading import TextReader, default_encoding
+
+    readers = [TextReader(source, default_encoding(level)) for source in find_sources(arguments)]
+    text = "".join("".join(reader) for reader in readers)
+    text = readable(text)
     if not text:
         raise CorpusError(f"{', '.join(arguments)}: no text in it")
     return text
@@ -75,7 +83,7 @@ def parse_samples(text: str) -> list[str]:
     try:
         records = [json.loads(line) for line in lines]
         found = [str(record["text"]) for record in records]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         found = text.split("\0")
     found = [sample for sample in found if sample]
     if not found:

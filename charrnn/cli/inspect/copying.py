@@ -44,7 +44,7 @@ def copying(
     for name in corpus:
         numbers.check_samples_and_corpus(name, samples)
     stored = open_model(model)
-    text = numbers.read_corpus(corpus)
+    text = numbers.read_corpus(corpus, stored.tokenizer.level)
     if samples is None:
         with waiting() as told:
             texts = numbers.draw_samples(stored, num_samples, length, seed, told)
