@@ -16,6 +16,7 @@ from charrnn.draft import Done
 from charrnn.modeldir import read_model, weight_shapes, write_model
 from charrnn.sampler import sample
 from charrnn.tokenizer import Tokenizer
+from charrnn.tokenizer_json import byte_alphabet
 
 HOSTILE = tuple(sorted("\n\t\r\0\x07\x1b\x7f\x9b[]2Jm;5\u202e\u2028a\U0001f600"))
 
@@ -27,14 +28,14 @@ def model(tmp_path_factory):
     return directory
 
 
-def planted(directory, vocabulary, favourite=None):
+def planted(directory, vocabulary, favourite=None, level="char"):
     """Write a model that draws all symbols alike, or always `favourite`."""
     config = make_config(vocab_size=len(vocabulary))
     weights = {name: np.zeros(shape, np.float32) for name, shape in weight_shapes(config).items()}
     if favourite is not None:
         weights["output.bias"][vocabulary.index(favourite)] = 60
     directory.mkdir()
-    write_model(directory, config, Tokenizer("char", vocabulary), weights)
+    write_model(directory, config, Tokenizer(level, vocabulary), weights)
     return directory
 
 
@@ -121,11 +122,47 @@ def test_a_prompt_is_taken_exactly_from_wherever_it_comes(model, tmp_path, argum
     assert len(process.stdout.decode()) == 16
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n"])
+@pytest.mark.parametrize("arguments", [["-p", "-"], ["--prompt-file", "prompt"]])
+def test_one_newline_at_the_end_of_a_piped_prompt_is_dropped(model, tmp_path, arguments, end):
+    (tmp_path / "prompt").write_bytes(b"he" + end)
+    options = ["-m", model, "--json", "-l", "2", *arguments]
+    process = charrnn("sample", *options, cwd=tmp_path, stdin=b"he" + end)
+    kept = {b"\n": "", b"\r\n": "", b"\n\n": "\n"}[end]
+    assert json.loads(process.stdout)["prompt"] == "he" + kept
+
+
+def test_a_typed_prompt_keeps_its_newline(model):
+    process = charrnn("sample", "-m", model, "--json", "-l", "2", "-p", "he\n")
+    assert json.loads(process.stdout)["prompt"] == "he\n"
+
+
+def test_a_model_of_bytes_takes_any_prompt_and_shows_it_readable(tmp_path):
+    model = planted(tmp_path / "m", tuple(byte_alphabet()), "a", level="byte")
+    process = charrnn("sample", "-m", model, "-l", "2", "-p", "-", stdin=b"\xc3\xa9\xff")
+    assert (process.stdout.decode(), process.stderr) == ("é\ufffdaa", b"")
+    record = charrnn("sample", "-m", model, "-l", "2", "-p", "\udcff", "--json").stdout
+    assert json.loads(record)["prompt"] == "\ufffd"
+
+
+def test_unknown_words_of_a_prompt_are_said_and_read_as_unk(tmp_path):
+    vocabulary = ("<unk>", " ", "\n", "a", "to")
+    model = planted(tmp_path / "m", vocabulary, "a", level="word")
+    prompt = "to xy  to v xy w1 w2 w3 w4"
+    process = charrnn("sample", "-m", model, "-l", "2", "-p", prompt)
+    assert (process.returncode, process.stdout.decode()) == (0, prompt + "aa")
+    assert process.stderr.decode() == (
+        "charrnn: warning: not in the model's vocabulary, read as <unk>: "
+        "'xy', '  ', 'v', 'w1', 'w2' and 2 more\n"
+    )
+    assert charrnn("sample", "-m", model, "-l", "2", "-p", "to a").stderr == b""
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "parts"),
     [
         (["-p", "hellx"], b"", ["'x'", "U+0078"]),
-        (["-p", "\udcff"], b"", ["U+DCFF"]),
+        (["-p", "h\u00e9\udcff"], b"", ["the prompt is not UTF-8 at byte 3"]),
         (["-p", "-"], b"he\xff", ["standard input", "byte 2"]),
         (["--top-k", "nan"], b"", ["--top-k is 'nan'"]),
         (["--stop", ""], b"", ["stop"]),

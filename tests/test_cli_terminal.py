@@ -1,5 +1,6 @@
 """What a person sees and types: prompts, Ctrl-C, and a training on a real terminal."""
 
+import re
 import signal
 import time
 
@@ -52,6 +53,20 @@ def test_a_line_can_be_edited_and_called_back(model):
     terminal.type(CTRL_D)
     assert terminal.end()[0] == 0
     assert terminal.after == terminal.modes
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+def test_ctrl_d_leaves_the_shell_a_line_of_its_own(model, tmp_path, redirected):
+    with (tmp_path / "text").open("wb") as file:
+        streams = {"stdout": file} if redirected else {}
+        terminal = on_terminal("sample", "-i", "-m", model, "-l", "3", **streams)
+        terminal.read_until("> ")
+        time.sleep(0.2)
+        terminal.type(CTRL_D)
+        code, shown = terminal.end()
+    assert code == 0
+    assert re.fullmatch(r"(\x1b\[\?2004.)*> ?(\r|\x1b\[\?2004.)*\r?\n(\x1b\[\?2004.)*", shown)
+    assert (tmp_path / "text").read_bytes() == b""
 
 
 def test_prompts_do_not_mix_with_redirected_text(model, tmp_path):

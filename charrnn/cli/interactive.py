@@ -51,16 +51,28 @@ def read_lines() -> Iterator[str]:
 def read_line() -> str:
     """Return the next line, edited with readline on a terminal. Raises EOFError at the end."""
     if is_terminal(sys.stdin) and is_terminal(sys.stdout):
-        with contextlib.suppress(ImportError):
-            import readline  # noqa: F401  input() uses it
-
-        return input(PROMPT)
+        return edit_line()
     if is_terminal(sys.stdin):
         Messages(sys.stderr).write(PROMPT)
     line = sys.stdin.readline()
     if not line:
+        if is_terminal(sys.stdin):
+            Messages(sys.stderr).write("\n")  # the shell's prompt gets a line of its own
         raise EOFError
     return line.removesuffix("\n")
+
+
+def edit_line() -> str:
+    """Return the next line of the terminal, edited with readline. Raises EOFError at the end."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  input() uses it
+
+    try:
+        return input(PROMPT)
+    except EOFError:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+        raise
 
 
 @contextlib.contextmanager

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.options import add_options, given_only
 from charrnn.cli.process import memory_advice
+from charrnn.cli.prompt import check_prompt, read_prompt, source_of, unknown_note
 from charrnn.cli.sampleoptions import (
     ITEMS,
     PANELS,
     SHORT,
     check_together,
-    read_prompt,
     sampling_config,
 )
 from charrnn.cli.streams import require_stdout
 from charrnn.cli.threads import prepare_sampling
+from charrnn.display.foreign import one_line
+from charrnn.display.output import Messages
 
 if TYPE_CHECKING:
     from charrnn.display.sampling import TextWriter
@@ -53,7 +55,11 @@ def run(options: dict[str, Any], prompt: str) -> None:
     if options.get("verbose"):
         report(stored, seed)
 
+    source = source_of(options)
+
     def draw(prompt: str, seed: int) -> Events:
+        check_prompt(prompt, source, stored.tokenizer)
+        tell(unknown_note(prompt, stored.tokenizer))
         return sample(
             stored,
             config,
@@ -75,10 +81,13 @@ def run(options: dict[str, Any], prompt: str) -> None:
 
 def report(stored: "StoredModel", seed: int) -> None:
     """Say on stderr which model and which seed are used."""
-    from charrnn.display.foreign import one_line
-    from charrnn.display.output import Messages
-
     Messages(sys.stderr).line(f"model {one_line(str(stored.path))}, seed {seed}")
+
+
+def tell(warning: str | None) -> None:
+    """Say `warning` on stderr, if there is one."""
+    if warning is not None:
+        Messages(sys.stderr).line(f"charrnn: warning: {one_line(warning)}")
 
 
 def writer_for(options: dict[str, Any]) -> Writer:
@@ -97,11 +106,12 @@ def writer_for(options: dict[str, Any]) -> Writer:
 def write_text(writer: "TextWriter", events: Events, prompt: str) -> None:
     """Write the samples one after another, each behind `prompt`."""
     from charrnn.draft import Done
+    from charrnn.tokenizer import readable
 
     fresh = True
     for event in events:
         if fresh:
-            writer.write(prompt)
+            writer.write(readable(prompt))
         fresh = isinstance(event, Done)
         if fresh:
             writer.finish()
@@ -113,10 +123,12 @@ def write_json(events: Events) -> None:
     """Write each sample that is done as one JSON object on a line."""
     from charrnn.draft import Done
     from charrnn.strictjson import dumps
+    from charrnn.tokenizer import readable
 
     for event in events:
         if isinstance(event, Done):
             record = {name: getattr(event, name) for name in RECORD}
+            record["prompt"] = readable(event.prompt)
             line = dumps(record, indent=None, sort_keys=False)
             sys.stdout.write(line.decode("ascii") + "\n")
             sys.stdout.flush()

@@ -1,8 +1,6 @@
 """The options of `charrnn sample`: what they are, and what they amount to together."""
 
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from charrnn.cli.options import flag_of, items_of
@@ -17,8 +15,12 @@ class TextOptions:
     model: str | None = option(
         None, "Model directory or checkpoint [default: $CHARRNN_MODEL, or the newest in runs/]."
     )
-    prompt: str | None = option(None, "Text to go on from; - reads it from standard input.")
-    prompt_file: str | None = option(None, "File that holds the text to go on from.")
+    prompt: str | None = option(
+        None, "Text to go on from; - reads standard input, less one newline at its end."
+    )
+    prompt_file: str | None = option(
+        None, "File with the text to go on from, less one newline at its end."
+    )
     num_samples: int = option(1, "How many samples.", Range(1, COUNT_MAX))
     argmax: bool = option(False, "Always take the likeliest token.")
     stop: tuple[str, ...] = option((), "End before this string (may be given again).")
@@ -76,22 +78,3 @@ def sampling_config(generation: SampleConfig, options: dict[str, Any]) -> Sample
     if options.get("argmax"):
         asked |= {name: getattr(GREEDY, name) for name in FILTERS}
     return replace(generation, **asked)
-
-
-def read_prompt(options: dict[str, Any]) -> str:
-    """Return the prompt, exactly as it was given; "" without one. Raises ConfigError."""
-    name, data = "standard input", None
-    if options.get("prompt") == "-":
-        data = sys.stdin.buffer.read()
-    elif "prompt_file" in options:
-        name = options["prompt_file"]
-        try:
-            data = Path(name).read_bytes()
-        except OSError as error:
-            raise ConfigError(f"--prompt-file {name}: {error.strerror}") from None
-    if data is None:
-        return str(options.get("prompt", ""))
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"the prompt in {name} is not UTF-8 at byte {error.start}") from None
