@@ -16,9 +16,10 @@ from charrnn.evaluate import evaluate
 from charrnn.model import LanguageModel
 from charrnn.modeldir import read_model, write_model
 from charrnn.tokenizer import Tokenizer
-from charrnn.views.curve import late_gain, verdict
+from charrnn.views.compare import compare_ngram
+from charrnn.views.curve import late_gain, read_curve, verdict
 from charrnn.views.envelope import finite, open_text, validation_part
-from charrnn.views.summary import bigram_loss, summarize
+from charrnn.views.summary import bigram_loss, sentence, summarize
 from charrnn.views.surprisal import group_by, measure_surprisal
 
 TEXT = "".join(f"{i} and {i % 5}: [x/] \x1b[2J\n" for i in range(300))
@@ -91,6 +92,31 @@ def test_the_totals_are_the_evaluation_loss(run):
     assert (totals.num_tokens, totals.num_chars) == (expected.num_tokens, expected.num_chars)
     lines = (run / "metrics.jsonl").read_text().splitlines()
     assert totals.loss == pytest.approx(json.loads(lines[-1])["valid_loss"], abs=1e-9)
+
+
+def test_the_intervals_of_the_totals_are_around_them_in_their_own_units(run):
+    stored = read_model(run)
+    found = measure_surprisal(stored, validation_part(stored))
+    totals, ends = found.totals, found.intervals
+    for name in ("loss", "bits_per_char", "bits_per_byte", "perplexity", "top1", "entropy"):
+        assert ends[name].mean == pytest.approx(getattr(totals, name))
+    assert ends["excess"].mean == pytest.approx(totals.loss - totals.entropy)
+    assert ends["loss"].low < totals.loss < ends["loss"].high
+    assert ends["bits_per_char"].low == pytest.approx(ends["loss"].low / math.log(2))
+    assert ends["perplexity"].high == pytest.approx(math.exp(ends["loss"].high))
+
+
+def test_the_summary_reads_the_held_out_loss_that_the_run_recorded_and_the_best_n_gram(run):
+    stored = read_model(run)
+    found = summarize(stored, run)
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert found.valid_loss == pytest.approx(json.loads(lines[-1])["valid_loss"], abs=1e-6)
+    assert found.valid.low < found.valid_loss < found.valid.high
+    comparison = compare_ngram(stored, validation_part(stored))
+    assert comparison.name_b.startswith(f"{found.ngram}-gram")
+    assert found.floors["ngram"] <= found.floors["bigram"]
+    assert found.floors["ngram"] == pytest.approx(comparison.bits_b * math.log(2), rel=0.01)
+    assert f"({found.ngram}-gram)" in sentence(found) or "(lzma)" in sentence(found)
 
 
 def test_rank_entropy_and_guesses_follow_from_the_probabilities(run, tmp_path):
@@ -186,8 +212,6 @@ def test_numbers_that_are_not_finite_become_null():
 
 
 def test_the_verdict_on_a_rising_curve_is_overfitting(run):
-    from charrnn.views.curve import read_curve
-
     curve = read_curve(run)
     assert verdict(curve)
     assert curve.samples

@@ -8,7 +8,7 @@ import planted
 import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
-from viewing import drawing_of, json_of
+from viewing import INTERVAL, drawing_of, json_of
 
 from charrnn.cli.app import app
 from charrnn.display.views.cell import last_columns
@@ -22,8 +22,8 @@ from charrnn.views.cell import (
     scale_of,
     shares_of,
     shown_pieces,
-    time_constant,
 )
+from charrnn.views.cell_numbers import time_constant
 from charrnn.views.envelope import open_text
 
 SIZE = 5000
@@ -50,8 +50,8 @@ EFFECTS = {
 NUMBERS = {"type": "array", "items": {"type": "number"}}
 RESULT = {
     "unit": {"type": "string"},
-    **{key: {"type": "number"} for key in ("mean", "std", "autocorrelation_time")},
-    "time_constant": {"type": ["number", "null"]},
+    **dict.fromkeys(("mean", "std", "autocorrelation_time"), INTERVAL),
+    "time_constant": {"anyOf": [INTERVAL, {"type": "null"}]},
     "histogram": {"type": "array", "items": {"type": "integer"}},
     "edges": NUMBERS,
     "highest": CONTEXTS,
@@ -101,8 +101,8 @@ def test_the_values_are_those_that_were_planted(model, unit, row, factor):
     cell, text = measured(model, f"c:0:{unit}")
     wanted = planted.planted_cells(text)[row] * factor
     assert cell.values == pytest.approx(wanted, abs=1e-3)
-    assert cell.mean == pytest.approx(wanted.mean(), abs=1e-3)
-    assert cell.std == pytest.approx(wanted.std(), abs=1e-3)
+    assert cell.numbers.mean.mean == pytest.approx(wanted.mean(), abs=1e-3)
+    assert cell.numbers.std.mean == pytest.approx(wanted.std(), abs=1e-3)
     assert sum(cell.histogram) == SIZE
     assert cell.edges[0] == cell.values.min()
     assert cell.edges[-1] == cell.values.max()
@@ -110,15 +110,15 @@ def test_the_values_are_those_that_were_planted(model, unit, row, factor):
 
 def test_a_cell_that_leaks_a_tenth_has_the_time_constant_of_nine_tenths(model):
     leaks, _ = measured(model, f"c:0:{planted.LEAK}")
-    assert leaks.time_constant == pytest.approx(-1 / np.log(0.9), rel=1e-4)
+    assert leaks.numbers.time_constant.mean == pytest.approx(-1 / np.log(0.9), rel=1e-4)
     assert "9.49" in drawing_of(["cell", f"c:0:{planted.LEAK}", "-m", *paths(model)], 80)
 
 
 def test_resets_count_in_the_time_constant_and_without_leaks_there_is_none():
     kept = np.array([1.0, 0.5, 0.25, 1.0], np.float32)
-    assert time_constant(kept) == pytest.approx(4 / (3 * np.log(2)))
+    assert time_constant(kept).mean == pytest.approx(4 / (3 * np.log(2)))
     assert time_constant(np.ones(3, np.float32)) is None
-    assert time_constant(np.array([1.0, 0.0], np.float32)) == 0
+    assert time_constant(np.array([1.0, 0.0], np.float32)).mean == 0
 
 
 def test_the_highest_contexts_are_the_ends_of_the_longest_lines(model):

@@ -108,7 +108,12 @@ RESULTS = {
         record={"type": "object"},  # train.json as it is
         train_loss=maybe(NUMBER),
         valid_loss=maybe(NUMBER),
-        floors=whole(uniform=NUMBER, unigram=NUMBER, bigram=NUMBER, lzma=NUMBER),
+        valid=maybe(ROUGH),
+        floors=whole(
+            **dict.fromkeys(("uniform", "unigram", "bigram", "ngram", "lzma"), NUMBER),
+        ),
+        ngram=maybe(COUNT),
+        sentence=SENTENCE,
     ),
     "curve": whole(
         log=each({"type": "object", "required": [*EVENT, "loss", "grad_norm"]}, minItems=1),
@@ -118,6 +123,7 @@ RESULTS = {
         best_step=maybe(COUNT),
         clipped=maybe(NUMBER),
         gain=maybe(NUMBER),
+        sentence=SENTENCE,
     ),
     "surprisal": whole(
         totals=whole(
@@ -127,13 +133,21 @@ RESULTS = {
             **dict.fromkeys(("num_tokens", "num_chars", "num_bytes", "num_unknown"), COUNT),
             **dict.fromkeys(("top1", "entropy", "unknown_rate"), NUMBER),
         ),
+        intervals=whole(
+            **dict.fromkeys(
+                ("loss", "bits_per_char", "bits_per_byte", "perplexity", "top1"), ROUGH
+            ),
+            **dict.fromkeys(("entropy", "excess"), ROUGH),
+        ),
         tokens=TEXTS,
         nats=GAPS,
         entropy=GAPS,
+        excess=GAPS,
         ratio=GAPS,
         rank=each(COUNT),
         guesses=each(each(COUNT)),
         guess_probabilities=each(NUMBERS),
+        sentence=SENTENCE,
     ),
     "cells": whole(
         features=each(FEATURE, minItems=24),
@@ -146,12 +160,12 @@ RESULTS = {
     ),
     "cell": whole(
         unit=UNIT,
-        mean=NUMBER,
-        std=NUMBER,
+        mean=ROUGH,
+        std=ROUGH,
         histogram=each(COUNT, minItems=40, maxItems=40),
         edges=each(NUMBER, minItems=41, maxItems=41),
-        autocorrelation_time=NUMBER,
-        time_constant=maybe(NUMBER),
+        autocorrelation_time=ROUGH,
+        time_constant=maybe(ROUGH),
         highest=each(CONTEXT, minItems=20, maxItems=20),
         lowest=each(CONTEXT, minItems=20, maxItems=20),
         quantiles=each(whole(quantile=NUMBER, contexts=each(CONTEXT)), minItems=5, maxItems=5),
@@ -267,7 +281,7 @@ RESULTS = {
     ),
     "calibration": whole(
         bars=each(whole(low=NUMBER, high=NUMBER, count=COUNT, confidence=NUMBER, accuracy=ROUGH)),
-        ece=NUMBER,
+        ece=INTERVAL,
         null=whole(low=NUMBER, high=NUMBER),
         overconfidence=INTERVAL,
         temperature=ROUGH,

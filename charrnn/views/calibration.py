@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from charrnn.errors import CorpusError
 from charrnn.modeldir import StoredModel
 from charrnn.views.envelope import Inspected
-from charrnn.views.intervals import BLOCK, LEVEL, Interval, mean_interval
+from charrnn.views.intervals import BLOCK, LEVEL, Interval, mean_interval, spread_ends
 from charrnn.views.telling import Told, told_blocks, untold
 
 NUM_BINS = 10
@@ -51,7 +51,7 @@ class Calibration:
     """The bars, the error beside its null band, and the fitted temperature."""
 
     bars: list[Bar]
-    ece: float
+    ece: Interval
     null: tuple[float, float]  # 95% of the errors of a calibrated network
     overconfidence: Interval  # mean confidence - accuracy
     temperature: Interval  # fitted on the first half
@@ -123,7 +123,7 @@ def calibrate(outcomes: Outcomes, warnings: Sequence[str] = (), seed: int = 0) -
     saved = (later[:, one] - later[:, column]) / np.log(2)
     return Calibration(
         bars,
-        calibration_error(confidence, correct, bins),
+        error_interval(confidence - correct, bins, blocks, float(high), seed),
         (float(low), float(high)),
         mean_interval(confidence - correct, blocks),
         temperature,
@@ -139,6 +139,30 @@ def calibration_error(
     """Return the ECE: the mean over tokens of |confidence - accuracy| of their bin."""
     gaps = np.bincount(bins, confidence - correct, NUM_BINS)
     return float(np.abs(gaps).sum() / len(bins))
+
+
+def error_interval(
+    gaps: Floats, bins: NDArray[np.int64], blocks: NDArray[np.int64], chance: float, seed: int
+) -> Interval:
+    """Return the ECE with its interval; `gaps` (N,) are confidence - correct.
+
+    Blocks of text that are drawn anew add to an error, as chance does: what they go above it on the
+    one side, the interval goes on both. Where chance alone may reach the error, it holds 0.
+    """
+    members = np.unique(blocks, return_inverse=True)[1].reshape(-1)
+    num = int(members.max()) + 1
+    sums = np.zeros((num, NUM_BINS))
+    np.add.at(sums, (members, bins), gaps)
+    sizes = np.bincount(members, minlength=num)
+    error = float(np.abs(sums.sum(0)).sum() / len(gaps))
+    if num < 2:
+        return Interval(error, np.nan, np.nan)
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(num, np.full(num, 1 / num), size=NUM_NULLS)
+    drawn = np.abs(weights @ sums).sum(1) / (weights @ sizes)
+    high = spread_ends(error, drawn, num, 0.0, 1.0).high
+    low = 0.0 if error <= chance else max(0.0, 2 * error - high)
+    return Interval(error, low, high)
 
 
 def fit_temperature(nats: Floats, blocks: NDArray[np.int64], seed: int) -> Interval:
@@ -160,9 +184,11 @@ def fit_temperature(nats: Floats, blocks: NDArray[np.int64], seed: int) -> Inter
 def sentence(found: Calibration) -> str:
     """Return what the numbers say, in one sentence, and its caveat."""
     band = f"a calibrated network has {found.null[0]:.2%} to {found.null[1]:.2%}"
-    error = f"its error is {found.ece:.2%}, where {band}"
+    ends = f" [{found.ece.low:.2%}, {found.ece.high:.2%}]"
+    ends = "" if found.ece.low != found.ece.low else ends
+    error = f"its error is {found.ece.mean:.2%}{ends}, where {band}"
     gap = found.overconfidence
-    if found.ece <= found.null[1]:
+    if found.ece.mean <= found.null[1]:
         text = f"Its confidence can be believed: {error}"
     elif gap.low > 0 or gap.high < 0:
         text = (
@@ -185,7 +211,7 @@ def to_result(found: Calibration) -> dict[str, Any]:
     }
     return {
         "bars": bars,
-        "ece": found.ece,
+        "ece": found.ece._asdict(),
         "null": {"low": found.null[0], "high": found.null[1]},
         **named,
         "num_tokens": found.num_tokens,

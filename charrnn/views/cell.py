@@ -11,9 +11,9 @@ from charrnn.errors import CorpusError
 from charrnn.modeldir import StoredModel
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.activations import parse_unit
+from charrnn.views.cell_numbers import Numbers, numbers_of
 from charrnn.views.envelope import Inspected
 from charrnn.views.states import run_states
-from charrnn.views.statistics import autocorrelation_time
 
 NUM_CONTEXTS = 20  # highest, and lowest
 APART = 20  # tokens between two of them
@@ -23,7 +23,7 @@ PER_QUANTILE = 3
 NUM_BINS = 40
 NUM_TOKENS = 10  # promoted, and suppressed
 EXCERPT = 2000  # tokens that are painted
-MAX_TOKENS = 200_000  # of the text that are looked at
+MAX_TOKENS = 100_000  # of the text that are looked at
 KEEPERS = {"lstm": "f", "peephole": "f", "gru": "z"}  # the gate that keeps
 FLAT = 3.0  # |c| from which tanh(c) tells nothing more
 SCALE = (0.02, 0.98)  # quantiles that are painted fully, of a c that is mostly beyond
@@ -57,12 +57,9 @@ class Cell:
     unit: str
     values: Floats  # (N,)
     pieces: list[str]
-    mean: float
-    std: float
+    numbers: Numbers
     histogram: list[int]
     edges: list[float]
-    autocorrelation_time: float  # tokens
-    time_constant: float | None  # tokens: -1 / E[ln f]; None where no gate keeps, or it never leaks
     highest: list[Context]
     lowest: list[Context]
     quantiles: list[tuple[float, list[Context]]]
@@ -92,12 +89,9 @@ def measure_cell(stored: StoredModel, text: Inspected, unit: str) -> Generator[i
         unit=unit,
         values=values,
         pieces=pieces,
-        mean=float(values.mean(dtype=np.float64)),
-        std=float(values.std(dtype=np.float64)),
+        numbers=numbers_of(values, kept),
         histogram=counts.tolist(),
         edges=edges.tolist(),
-        autocorrelation_time=autocorrelation_time(values),
-        time_constant=None if kept is None else time_constant(kept),
         highest=extremes(values, pieces, highest=True),
         lowest=extremes(values, pieces, highest=False),
         quantiles=quantile_contexts(values, pieces),
@@ -137,13 +131,6 @@ def shown_pieces(tokenizer: Tokenizer, ids: NDArray[Any]) -> list[str]:
     names = zip(tokenizer.pieces, tokenizer.vocabulary, strict=True)
     pieces = [piece or symbol for piece, symbol in names]
     return [pieces[i] for i in ids.tolist()]
-
-
-def time_constant(kept: Floats) -> float | None:
-    """Return -1 / E[ln f] in tokens; None for a gate that never leaks."""
-    with np.errstate(divide="ignore"):
-        mean = float(np.log(kept, dtype=np.float64).mean())
-    return -1 / mean if mean < 0 else None
 
 
 def extremes(values: Floats, pieces: list[str], *, highest: bool) -> list[Context]:
@@ -225,9 +212,12 @@ def shares_of(cell: Cell) -> NDArray[np.float64]:
 def to_result(cell: Cell) -> dict[str, Any]:
     """Return the numbers as JSON holds them."""
     shown = cell.values[:EXCERPT]
-    scalars = ("unit", "mean", "std", "histogram", "edges", "autocorrelation_time", "time_constant")
+    numbers = cell.numbers._asdict()
     return {
-        **{name: getattr(cell, name) for name in scalars},
+        "unit": cell.unit,
+        **{name: None if one is None else one._asdict() for name, one in numbers.items()},
+        "histogram": cell.histogram,
+        "edges": cell.edges,
         "highest": [vars(one) for one in cell.highest],
         "lowest": [vars(one) for one in cell.lowest],
         "quantiles": [
@@ -243,8 +233,10 @@ def to_result(cell: Cell) -> dict[str, Any]:
 
 def sentence(cell: Cell) -> str:
     """Return what the numbers say, in one sentence, with its caveat."""
-    size = f"{cell.autocorrelation_time:.0f}"
+    alike, keeps = cell.numbers.autocorrelation_time, cell.numbers.time_constant
+    size = f"{alike.mean:.0f}"
     text = f"{cell.unit} stays alike for about {size} token{'' if size == '1' else 's'}"
-    if cell.time_constant is not None:
-        text += f", and its gate keeps for {cell.time_constant:.3g} (resets count)"
+    text += "" if alike.low != alike.low else f" [{alike.low:.0f}, {alike.high:.0f}]"
+    if keeps is not None:
+        text += f", and its gate keeps for {keeps.mean:.3g} (resets count)"
     return text + "; what it looks like in a few places is no proof (cells tests that)."

@@ -1,15 +1,22 @@
 """curve: is it still learning? The losses, rates and gradient norms that a run recorded."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from charrnn.errors import ConfigError
-from charrnn.modeldir import read_train_record
+from charrnn.modeldir import read_metrics, read_train_record
 from charrnn.modeldir.files import METRICS
-from charrnn.store import read_journal
 
 TAIL = 0.2  # of the run, in which "still learning" is decided
+UNITS = {
+    "loss": "nats per token, exact: as recorded",
+    "valid_loss": "nats per token, exact: as recorded",
+    "best_loss": "nats per token, exact: as recorded (summary gives its interval)",
+    "gain": "nats per token, exact: on the same held-out tokens",
+    "clipped": "share of the logged steps, exact",
+    "elapsed_seconds": "s",
+}
 GAIN = 0.005  # nats per token in that tail that count as learning
 
 
@@ -31,7 +38,7 @@ def read_curve(directory: Path) -> Curve:
     path = directory / METRICS
     if not path.is_file():
         raise ConfigError(f"{path} is not there: needs the directory of a run")
-    lines = read_journal(path)
+    lines = read_metrics(path)
     log = [line for line in lines if line.get("event") == "log"]
     measured = [line for line in lines if line.get("event") == "eval" and not line.get("final")]
     evaluations = [line for line in measured if line.get("valid_loss") is not None]
@@ -61,6 +68,16 @@ def late_gain(evaluations: list[dict[str, Any]]) -> float | None:
         return None
     best = min(float(line["valid_loss"]) for line in evaluations)
     return min(float(line["valid_loss"]) for line in before) - best
+
+
+def to_result(found: Curve) -> dict[str, Any]:
+    """Return the numbers as JSON holds them."""
+    return {**asdict(found), "sentence": sentence(found)}
+
+
+def sentence(curve: Curve) -> str:
+    """Return what the curve says, in one sentence, and its caveat."""
+    return f"{verdict(curve)} Recorded numbers of one run: another seed would differ a little."
 
 
 def verdict(curve: Curve) -> str:

@@ -18,6 +18,13 @@ from charrnn.modeldir import StoredModel
 NUM_NEIGHBOURS = 6
 NUM_SYMBOLS = 30  # that are shown if none are named
 NUM_NULLS = 200  # draws of the control
+UNITS = {
+    "cosine": "-1 to 1, exact: read off the weights",
+    "above_in": "share of the symbols shown, exact",
+    "above_out": "share of the symbols shown, exact",
+    "chance_in": "-1 to 1, of 200 draws",
+    "chance_out": "-1 to 1, of 200 draws",
+}
 Floats = NDArray[np.float64]
 
 

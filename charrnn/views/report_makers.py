@@ -1,7 +1,7 @@
 """How each section of a report is made: the view's own numbers, in the view's own envelope."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from charrnn.views import (
     ablate,
@@ -10,20 +10,20 @@ from charrnn.views import (
     cells_result,
     compare,
     copying,
+    curve,
     embed,
     errors,
     gates,
     memory,
     probe,
     saliency,
+    summary,
     surprisal,
 )
-from charrnn.views.curve import read_curve
 from charrnn.views.envelope import run_directory
 from charrnn.views.report_choice import choose_target
 from charrnn.views.report_request import Made, Request, Scored, Steps, corpus_text, drain
 from charrnn.views.report_units import make_units
-from charrnn.views.summary import summarize
 
 Found = Mapping[str, Made]
 PAINTED, GUESSES = 2400, 6  # tokens that are painted, and what was expected in place of each
@@ -34,17 +34,16 @@ LAGS, NEIGHBOURS, SEED = 100, 6, 0
 def make_summary(request: Request, _: Found) -> Steps[Made]:
     """Return what the model is."""
     yield memory.Progress("", 0, 1)
-    found = summarize(request.stored, run_directory(request.stored))
-    units = {"train_loss": "nats per token", "valid_loss": "nats per token", "floors": "nats"}
-    return Made(found, request.seal("summary", asdict(found), units, {}, reads=False))
+    found = summary.summarize(request.stored, run_directory(request.stored))
+    result, units = summary.to_result(found), summary.UNITS
+    return Made(found, request.seal("summary", result, units, {}, found.warnings, reads=False))
 
 
 def make_curve(request: Request, _: Found) -> Steps[Made]:
     """Return what the run recorded."""
     yield memory.Progress("", 0, 1)
-    found = read_curve(run_directory(request.stored))
-    units = {"loss": "nats per token", "valid_loss": "nats per token", "elapsed_seconds": "s"}
-    return Made(found, request.seal("curve", asdict(found), units, {}, reads=False))
+    found = curve.read_curve(run_directory(request.stored))
+    return Made(found, request.seal("curve", curve.to_result(found), curve.UNITS, {}, reads=False))
 
 
 def make_surprisal(request: Request, _: Found) -> Steps[Made]:
@@ -53,24 +52,14 @@ def make_surprisal(request: Request, _: Found) -> Steps[Made]:
     yield memory.Progress("", 0, 1)
     found = surprisal.measure_surprisal(request.stored, text)
     symbols = request.stored.tokenizer.pieces
-    result = {
-        "totals": asdict(found.totals),
-        "tokens": [symbols[int(i)] for i in text.ids],
-        "nats": found.nats.tolist(),
-        "entropy": found.entropy.tolist(),
-        "rank": found.rank.tolist(),
-        "ratio": found.ratio.tolist(),
-        "guesses": found.guesses.tolist(),
-        "guess_probabilities": found.guess_shares.tolist(),
-    }
-    units = {"nats": "nats", "entropy": "nats", "loss": "nats per token"}
+    result = surprisal.to_result(found, [symbols[int(i)] for i in text.ids[:PAINTED]], PAINTED)
     warnings = surprisal.warnings_of(request.stored, found.totals)
     settings = {"top_k": 0, "exact": False}
     beginning = replace(text, ids=text.ids[:PAINTED])
     painted = surprisal.measure_surprisal(request.stored, beginning, top_k=GUESSES)
-    return Made(
-        Scored(found, painted), request.seal("surprisal", result, units, settings, warnings)
-    )
+    warnings += request.first(PAINTED)
+    sealed = request.seal("surprisal", result, surprisal.UNITS, settings, warnings)
+    return Made(Scored(found, painted), sealed)
 
 
 def make_cells(request: Request, _: Found) -> Steps[Made]:
@@ -104,11 +93,13 @@ def make_compare(request: Request, _: Found) -> Steps[Made]:
     text = request.need_text()
     yield memory.Progress("counting", 0, 1)
     found = compare.compare_ngram(request.stored, text, request.corpus, ORDER)
-    pieces = [request.stored.tokenizer.pieces[int(i)] for i in found.ids]
+    pieces = [request.stored.tokenizer.pieces[int(i)] for i in found.ids[:PAINTED]]
     units = {"bits_a": "bits per token", "saved": "bits per token", "difference": "bits"}
     settings = {"b": None, "corpus": list(request.corpus), "order": ORDER}
     result = {**compare.to_result(found), "tokens": pieces}
-    return Made(found, request.seal("compare", result, units, settings, found.warnings))
+    result["difference"] = result["difference"][:PAINTED]
+    notes = [*found.warnings, *request.first(PAINTED)]
+    return Made(found, request.seal("compare", result, units, settings, notes))
 
 
 def make_memory(request: Request, _: Found) -> Steps[Made]:
@@ -202,10 +193,9 @@ def make_embed(request: Request, _: Found) -> Steps[Made]:
     """Return the neighbours of symbols."""
     yield memory.Progress("", 0, 1)
     found = embed.measure_embedding(request.stored, (), NEIGHBOURS)
-    units = {"cosine": "-1 to 1", "above_in": "share of symbols"}
     settings = {"symbols": None, "neighbours": NEIGHBOURS}
     result = embed.to_result(found)
-    return Made(found, request.seal("embed", result, units, settings, reads=False))
+    return Made(found, request.seal("embed", result, embed.UNITS, settings, reads=False))
 
 
 MAKERS: dict[str, Callable[[Request, Found], Steps[Made]]] = {

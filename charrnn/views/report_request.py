@@ -16,6 +16,7 @@ from charrnn.views.surprisal import Surprisal
 
 Result = TypeVar("Result")
 Steps = Generator[Progress, None, Result]
+LISTS = "the lists hold"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ class Request:
         if self.text is None:
             raise ConfigError(self.why)
         return self.text
+
+    def first(self, num: int) -> list[str]:
+        """Return the note that a view's lists by token are cut, where they are."""
+        size = len(self.need_text().ids)
+        if size <= num:
+            return []
+        return [f"{LISTS} the first {num:,} of {size:,} tokens: the view itself gives all"]
 
     def seal(
         self,

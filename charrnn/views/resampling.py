@@ -6,7 +6,7 @@ Everything is a sum over blocks, so that a draw is a product of counts with thos
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.views.intervals import LEVEL, Interval
+from charrnn.views.intervals import Interval, spread_ends
 from charrnn.views.statistics import auc
 
 MIN_BLOCK = 500  # tokens
@@ -39,13 +39,14 @@ def block_sums(columns: Floats, size: int) -> Floats:
     return np.asarray(np.add.reduceat(columns, np.arange(0, len(columns), size), axis=0))
 
 
-def ends_of(mean: float, draws: Floats, num_blocks: int) -> Interval:
+def ends_of(
+    mean: float, draws: Floats, num_blocks: int, low: float = -np.inf, high: float = np.inf
+) -> Interval:
     """Return the interval of the draws around `mean`; without ends where there are few blocks."""
     draws = draws[np.isfinite(draws)]
     if num_blocks < MIN_BLOCKS or not len(draws):
         return Interval(mean, float("nan"), float("nan"))
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(mean, float(low), float(high))
+    return spread_ends(mean, draws, num_blocks, low, high)
 
 
 def auc_interval(
@@ -68,7 +69,7 @@ def auc_interval(
     below = np.cumsum(neg, axis=1) - neg / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         draws = (pos * below).sum(1) / (pos.sum(1) * neg.sum(1))
-    return ends_of(auc(values, on), draws, num_blocks)
+    return ends_of(auc(values, on), draws, num_blocks, 0.0, 1.0)
 
 
 def correlation_interval(
@@ -86,7 +87,9 @@ def correlation_interval(
     counts = draw_counts(len(sums), num_draws, seed)
     whole = float(correlations(sums.sum(0)[None])[0])
     draws = correlations(counts @ sums)
-    return ends_of(whole**2, draws**2, len(sums)) if squared else ends_of(whole, draws, len(sums))
+    if squared:
+        return ends_of(whole**2, draws**2, len(sums), 0.0, 1.0)
+    return ends_of(whole, draws, len(sums), -1.0, 1.0)
 
 
 def correlations(sums: Floats) -> Floats:

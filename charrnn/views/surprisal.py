@@ -5,15 +5,27 @@ rank, 1 + the number of symbols that were likelier; and the likeliest symbols fo
 totals are the loss that training reports, of the same function of the same logits.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.modeldir import StoredModel
 from charrnn.views.envelope import Inspected
+from charrnn.views.intervals import BLOCK, Interval, ratio_intervals
 from charrnn.views.telling import Told, told_blocks, untold
 
+LN2 = math.log(2)
+UNITS = {
+    "nats": "nats",
+    "entropy": "nats",
+    "excess": "nats",
+    "loss": "nats per token",
+    "rank": "1 + the number of likelier symbols, exact",
+    "ratio": "p / p of the likeliest, exact",
+}
 Floats = NDArray[np.float64]
 
 
@@ -40,6 +52,7 @@ class Surprisal:
     """Numbers for each token of a text; nan and 0 where nothing predicts it."""
 
     totals: Totals
+    intervals: dict[str, Interval]  # of the totals that are means, were the text another like it
     nats: Floats  # (N,) S_t
     entropy: Floats  # (N,) H_t of the prediction of x_t
     rank: NDArray[np.int64]  # (N,) 1 is the likeliest, 0 where there is none
@@ -88,7 +101,8 @@ def measure_surprisal(
                 guesses[at - 1] = ids.cpu().numpy()
                 shares[at - 1] = best.exp().cpu().numpy()
     totals = total(stored, text, nats, entropy, rank)
-    return Surprisal(totals, nats, entropy, rank, ratio, guesses, shares)
+    intervals = intervals_of(stored, text, nats, entropy, rank)
+    return Surprisal(totals, intervals, nats, entropy, rank, ratio, guesses, shares)
 
 
 def total(
@@ -123,6 +137,72 @@ def total(
         entropy=float(entropy[real].mean()),
         unknown_rate=unknown / num,
     )
+
+
+def intervals_of(
+    stored: StoredModel,
+    text: Inspected,
+    nats: Floats,
+    entropy: Floats,
+    rank: NDArray[np.int64],
+) -> dict[str, Interval]:
+    """Return the 95% intervals of the means of a text, by blocks of 500 tokens drawn anew."""
+    at = np.flatnonzero(rank > 0)
+    ids, one = np.asarray(text.ids)[at], np.ones(len(at))
+    chars, num_bytes = (
+        sizes[ids].astype(np.float64)
+        for sizes in (stored.tokenizer.token_chars(), stored.tokenizer.token_bytes())
+    )
+    # symbols of no length cost bits too: those are part of the sum, as in the totals
+    columns = {
+        "loss": (nats[at], one),
+        "bits_per_char": (nats[at] / LN2, chars),
+        "bits_per_byte": (nats[at] / LN2, num_bytes),
+        "top1": ((rank[at] == 1).astype(np.float64), one),
+        "entropy": (entropy[at], one),
+        "excess": (nats[at] - entropy[at], one),
+    }
+    values, weights = (np.stack(part, axis=1) for part in zip(*columns.values(), strict=True))
+    found = dict(zip(columns, ratio_intervals(values, weights, at // BLOCK), strict=True))
+    loss = found["loss"]
+    found["perplexity"] = Interval(*(float(np.exp(nats)) for nats in loss))
+    return found
+
+
+def to_result(found: Surprisal, pieces: list[str], limit: int | None = None) -> dict[str, Any]:
+    """Return the numbers as JSON holds them: `pieces` are the texts of the tokens.
+
+    With `limit` the lists hold the first tokens only; totals are always of all.
+    """
+    lists: dict[str, NDArray[Any]] = {
+        "nats": found.nats,
+        "entropy": found.entropy,
+        "excess": found.nats - found.entropy,
+        "rank": found.rank,
+        "ratio": found.ratio,
+        "guesses": found.guesses,
+        "guess_probabilities": found.guess_shares,
+    }
+    return {
+        "totals": asdict(found.totals),
+        "intervals": {name: one._asdict() for name, one in found.intervals.items()},
+        "tokens": pieces[:limit],
+        **{name: values[:limit].tolist() for name, values in lists.items()},
+        "sentence": sentence(found),
+    }
+
+
+def sentence(found: Surprisal) -> str:
+    """Return what the numbers say, in one sentence, with its caveat."""
+    totals, loss = found.totals, found.intervals["loss"]
+    excess = (totals.loss - totals.entropy) / LN2
+    if abs(excess) < 0.02:
+        judged = "as it expected"
+    else:
+        judged = f"{abs(excess):.2f} bits a token {'more' if excess > 0 else 'less'} than expected"
+    ends = "" if loss.low != loss.low else f" [{loss.low / LN2:.3f}, {loss.high / LN2:.3f}]"
+    text = f"The text costs {totals.loss / LN2:.3f} bits a token{ends}, {judged}"
+    return f"{text}; on a text it was trained on it is less."
 
 
 def warnings_of(stored: StoredModel, totals: Totals) -> list[str]:

@@ -1,7 +1,6 @@
 """`charrnn inspect curve`: how the losses went, and what the network wrote on the way."""
 
 import sys
-from dataclasses import asdict
 
 from charrnn.cli.inspect import Json, Model, view
 
@@ -10,14 +9,13 @@ from charrnn.cli.inspect import Json, Model, view
 def curve(model: Model = None, as_json: Json = False) -> None:
     """Is it still learning? Losses, rates, gradients and samples, first to last."""
     from charrnn.strictjson import dumps
-    from charrnn.views.curve import read_curve
+    from charrnn.views.curve import UNITS, read_curve, to_result
     from charrnn.views.envelope import envelope, open_model, run_directory
 
     stored = open_model(model)
     found = read_curve(run_directory(stored))
     if as_json:
-        units = {"loss": "nats per token", "valid_loss": "nats per token", "elapsed_seconds": "s"}
-        whole = envelope("curve", stored, None, {}, units, asdict(found))
+        whole = envelope("curve", stored, None, {}, UNITS, to_result(found))
         sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
         return
     from charrnn.display.views.curve import show_curve

@@ -30,15 +30,14 @@ def embed(
 ) -> None:
     """Which symbols does it take for alike, coming in and going out?"""
     from charrnn.strictjson import dumps
-    from charrnn.views.embed import measure_embedding, to_result
+    from charrnn.views.embed import UNITS, measure_embedding, to_result
     from charrnn.views.envelope import envelope, open_model
 
     stored = open_model(model)
     found = measure_embedding(stored, words or [], neighbours)
     if as_json:
         settings = {"symbols": words, "neighbours": neighbours}
-        units = {"cosine": "-1 to 1", "above_in": "share of symbols"}
-        whole = envelope("embed", stored, None, settings, units, to_result(found))
+        whole = envelope("embed", stored, None, settings, UNITS, to_result(found))
         sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
         return
     from charrnn.display.views.embed import show_embedding

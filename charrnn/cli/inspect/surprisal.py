@@ -1,7 +1,6 @@
 """`charrnn inspect surprisal`: the surprise of each symbol of a text, and the text's loss."""
 
 import sys
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from charrnn.cli.options import number_parser
 from charrnn.config import Range
 
 TOP_K = number_parser("--top-k", Range(0, 9))
-UNITS = ("char", "word", "line")
+PARTS = ("char", "word", "line")
 
 
 @view("surprisal")
@@ -31,10 +30,10 @@ def surprisal(
     from charrnn.errors import ConfigError
     from charrnn.strictjson import dumps
     from charrnn.views.envelope import envelope, open_model, open_text
-    from charrnn.views.surprisal import measure_surprisal, warnings_of
+    from charrnn.views.surprisal import UNITS, measure_surprisal, to_result, warnings_of
 
-    if by not in UNITS:
-        raise ConfigError(f"--by is {by!r}: needs one of {', '.join(UNITS)}")
+    if by not in PARTS:
+        raise ConfigError(f"--by is {by!r}: needs one of {', '.join(PARTS)}")
     stored = open_model(model)
     inspected = open_text(stored, text or [])
     with waiting() as told:
@@ -42,19 +41,9 @@ def surprisal(
     warnings = warnings_of(stored, found.totals)
     symbols = stored.tokenizer.pieces
     if as_json:
-        result = {
-            "totals": asdict(found.totals),
-            "tokens": [symbols[int(i)] for i in inspected.ids],
-            "nats": found.nats.tolist(),
-            "entropy": found.entropy.tolist(),
-            "rank": found.rank.tolist(),
-            "ratio": found.ratio.tolist(),
-            "guesses": found.guesses.tolist(),
-            "guess_probabilities": found.guess_shares.tolist(),
-        }
-        units = {"nats": "nats", "entropy": "nats", "loss": "nats per token"}
+        result = to_result(found, [symbols[int(i)] for i in inspected.ids])
         settings = {"top_k": top_k, "exact": exact}
-        whole = envelope("surprisal", stored, inspected, settings, units, result, warnings)
+        whole = envelope("surprisal", stored, inspected, settings, UNITS, result, warnings)
         sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
         return
     from charrnn.display.views.surprisal import show_surprisal

@@ -30,7 +30,7 @@ from charrnn.display.report.blocks import Part
 from charrnn.display.report.paint import STEPS
 from charrnn.views.gates import KEEPS
 from charrnn.views.report import Report, Section
-from charrnn.views.report_request import cut_note
+from charrnn.views.report_request import LISTS, cut_note
 
 PACKAGE = "charrnn.display.report"
 TITLES = {
@@ -127,7 +127,8 @@ def part_of(report: Report, section: Section) -> Part:
     part = PARTS[section.view](report, section.made.found)
     known = section.made.envelope["warnings"]
     said = "" if report.text is None else cut_note(len(report.text.ids), report.whole)
-    warnings = [warning for warning in known if warning != said]  # the page says it at its head
+    # the page says at its head how much was read; lists are a matter of the JSON file
+    warnings = [one for one in known if one != said and not one.startswith(LISTS)]
     return replace(part, title=title, warnings=tuple(warnings))
 
 

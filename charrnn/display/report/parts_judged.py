@@ -79,7 +79,8 @@ def calibration_part(found: calibration.Calibration) -> Part:
     ]
     low, high = found.null
     beside = f"{low:.2%} to {high:.2%} for a calibrated network"
-    main = Number(f"{found.ece:.2%}", "expected calibration error", "", beside)
+    ends = spans(found.ece, "{:.2%}")
+    main = Number(f"{found.ece.mean:.2%}", "expected calibration error", ends, beside)
     how = (
         f"Overconfidence {shown(found.overconfidence, '{:+.2%}')}; fitted temperature "
         f"{shown(found.temperature, '{:.2f}')}, which saves {shown(found.saved, '{:+.4f}')} bits a "

@@ -5,19 +5,31 @@ import math
 from charrnn.display.foreign import clip, visible
 from charrnn.display.numbers import show_count, show_duration
 from charrnn.display.report.bars import Row, lying_bars
-from charrnn.display.report.blocks import Block, Figure, Key, Listing, Number, Part, Table, number
+from charrnn.display.report.blocks import (
+    Block,
+    Figure,
+    Key,
+    Listing,
+    Number,
+    Part,
+    Table,
+    number,
+    spans,
+)
 from charrnn.display.report.paint import escape_flowing
 from charrnn.display.report.svg import Axis, Plot
 from charrnn.display.report.words import finding_of
 from charrnn.modeldir import StoredModel
 from charrnn.views.curve import Curve
-from charrnn.views.curve import verdict as curve_verdict
-from charrnn.views.summary import Summary, verdict
+from charrnn.views.curve import sentence as curve_sentence
+from charrnn.views.intervals import Interval
+from charrnn.views.summary import Summary, sentence
 
 FLOORS = {
     "uniform": "all symbols alike",
     "unigram": "symbol frequencies",
     "bigram": "the symbol before",
+    "ngram": "the best n-gram",
     "lzma": "lzma compressor",
 }
 LN2 = math.log(2)
@@ -26,7 +38,7 @@ NUM_SAMPLES, SAMPLE_CHARS = 6, 280
 
 def summary_part(stored: StoredModel, found: Summary) -> Part:
     """Return the section of the summary."""
-    finding, caveat = finding_of(verdict(found), "The floors need no network at all.")
+    finding, caveat = finding_of(sentence(found), "The floors need no network at all.")
     blocks: list[Block] = []
     rows = [
         Row(FLOORS[n], v / LN2, math.nan, math.nan, f"{v / LN2:.3f}", "s3")
@@ -35,7 +47,10 @@ def summary_part(stored: StoredModel, found: Summary) -> Part:
     for name, value in (("this model", found.valid_loss), ("in training", found.train_loss)):
         if value is not None:
             mark = "s1" if name == "this model" else "s2"
-            rows.append(Row(name, value / LN2, math.nan, math.nan, f"{value / LN2:.3f}", mark))
+            low = high = math.nan
+            if name == "this model" and found.valid is not None:
+                low, high = found.valid.low / LN2, found.valid.high / LN2
+            rows.append(Row(name, value / LN2, low, high, f"{value / LN2:.3f}", mark))
     if rows:
         rows.sort(key=lambda row: -row.value)
         told = "; ".join(f"{row.name} {row.text} bits" for row in rows)
@@ -49,7 +64,9 @@ def summary_part(stored: StoredModel, found: Summary) -> Part:
     if found.valid_loss is not None:
         best = min(found.floors.items(), key=lambda item: item[1], default=None)
         beside = "" if best is None else f"{best[1] / LN2:.3f} bits: {FLOORS[best[0]]}, no network"
-        main = Number(f"{found.valid_loss / LN2:.3f}", "bits per token, held out", "", beside)
+        valid = found.valid or Interval(math.nan, math.nan, math.nan)
+        ends = spans(Interval(*(nats / LN2 for nats in valid)))
+        main = Number(f"{found.valid_loss / LN2:.3f}", "bits per token, held out", ends, beside)
     return Part("summary", finding, main, caveat, blocks)
 
 
@@ -88,8 +105,7 @@ def health_table(found: Summary) -> Table:
 
 def curve_part(found: Curve) -> Part:
     """Return the section of the curve."""
-    default = "One run with one seed: another would differ a little."
-    finding, caveat = finding_of(curve_verdict(found), default)
+    finding, caveat = finding_of(curve_sentence(found), "")
     blocks: list[Block] = [loss_figure(found)]
     blocks += rate_figures(found)
     if found.samples:
@@ -98,7 +114,7 @@ def curve_part(found: Curve) -> Part:
     if found.best_loss is not None:
         gain = "" if found.gain is None else f"{found.gain:.3f} nats came in the last fifth"
         unit = f"nats per token at step {found.best_step:,}, the best"
-        main = Number(f"{found.best_loss:.4f}", unit, "", gain)
+        main = Number(f"{found.best_loss:.4f}", unit, "none: as the run recorded it", gain)
     return Part("curve", finding, main, caveat, blocks)
 
 

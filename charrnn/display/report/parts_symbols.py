@@ -70,7 +70,8 @@ def embed_part(found: embed.Embedding) -> Part:
     if rows[NUM_ROWS:]:
         blocks.append(neighbour_table(found, rows[NUM_ROWS:], "The other symbols.", folded=True))
     unit = "of these symbols have a neighbour nearer than chance, going out"
-    main = Number(f"{found.above_out:.0%}", unit, "", "5% by chance")
+    exact = "none: exact, read off the weights"
+    main = Number(f"{found.above_out:.0%}", unit, exact, "5% by chance")
     return Part("embed", finding, main, caveat, blocks)
 
 

@@ -23,13 +23,13 @@ from charrnn.display.report.blocks import (
 )
 from charrnn.display.report.paint import embedded, marked, painted, painted_each, symbol
 from charrnn.display.report.words import finding_of
-from charrnn.display.views.surprisal import sentence as surprisal_sentence
 from charrnn.modeldir import StoredModel
 from charrnn.views import compare, saliency
 from charrnn.views.envelope import Inspected
-from charrnn.views.intervals import BLOCK, mean_interval
+from charrnn.views.intervals import Interval
 from charrnn.views.report_request import Scored
 from charrnn.views.surprisal import Surprisal
+from charrnn.views.surprisal import sentence as surprisal_sentence
 
 FULL_BITS, FULL_SAVED = 8.0, 4.0  # painted deepest
 EXCERPT = 1200  # tokens that are painted
@@ -43,23 +43,23 @@ def surprisal_part(stored: StoredModel, text: Inspected, both: Scored) -> Part:
     found, guessed = both.whole, both.painted
     totals = found.totals
     default = "It is the surprise at this text; on a text it was trained on it is less."
-    finding = surprisal_sentence(totals)
+    finding = surprisal_sentence(found)
     head, _, tail = finding.rpartition("; ")
     finding, caveat = (f"{head}.", tail[:1].upper() + tail[1:]) if head else (finding, default)
-    known = np.isfinite(found.nats)
-    bits = mean_interval(found.nats[known] / LN2, np.flatnonzero(known) // BLOCK)
+    ends = found.intervals
+    bits = Interval(*(nats / LN2 for nats in ends["loss"]))
     blocks: list[Block] = [explorer(stored, text, guessed), peaks(stored, text, found)]
     rows = [
-        ["nats per token", number(totals.loss, "{:.4f}")],
-        ["bits per character", number(totals.bits_per_char)],
-        ["bits per byte", number(totals.bits_per_byte)],
-        ["perplexity per token", number(totals.perplexity)],
-        ["the likeliest symbol was right", number(totals.top1, "{:.1%}")],
-        ["nats it expected (mean entropy)", number(totals.entropy, "{:.4f}")],
+        ["nats per token", shown(ends["loss"], "{:.4f}")],
+        ["bits per character", shown(ends["bits_per_char"])],
+        ["bits per byte", shown(ends["bits_per_byte"])],
+        ["perplexity per token", shown(ends["perplexity"])],
+        ["the likeliest symbol was right", shown(ends["top1"], "{:.1%}")],
+        ["nats it expected (mean entropy)", shown(ends["entropy"], "{:.4f}")],
         ["tokens scored", f"{totals.num_tokens:,}"],
         ["symbols it does not know", f"{totals.num_unknown:,}"],
     ]
-    blocks.append(Table(("of the text", ""), rows, "The totals of the text."))
+    blocks.append(Table(("of the text", ""), rows, "The totals of the text, with 95% intervals."))
     uniform = math.log2(stored.config.vocab_size)
     main = Number(
         number(bits.mean), "bits per token", spans(bits), f"{uniform:.3f} bits: a blind guess"

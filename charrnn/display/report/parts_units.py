@@ -129,10 +129,11 @@ def cell_part(found: Units) -> Part:
             for name, effects in (("promotes", best.promoted), ("suppresses", best.suppressed))
         ]
         blocks.append(Listing("What it does to the next symbol, in logits", items, ""))
+    alike = best.numbers.autocorrelation_time
     main = Number(
-        f"{best.autocorrelation_time:.1f}",
+        f"{alike.mean:.1f}",
         f"tokens: the autocorrelation time of {best.unit}",
-        "",
+        spans(alike, "{:.1f}"),
         "1 for noise",
     )
     how = f"Shown in full: {best.unit}, the best unit of the section before."
@@ -205,5 +206,6 @@ def histogram(found: cell.Cell) -> Figure:
     )
     for low, high, count in zip(edges[:-1], edges[1:], found.histogram, strict=True):
         plot.column(low, high, 100 * count / total, "s1", f"{low:.2f} to {high:.2f}: {count:,}")
-    told = f"Histogram of {found.unit}: mean {found.mean:.3f}, deviation {found.std:.3f}"
+    mean, std = found.numbers.mean.mean, found.numbers.std.mean
+    told = f"Histogram of {found.unit}: mean {mean:.3f}, deviation {std:.3f}"
     return Figure([plot.markup(told)], f"The values of {found.unit} over {total:,} tokens.")

@@ -27,7 +27,9 @@ def show_calibration(found: Calibration, *, width: int | None = None) -> None:
     console.print(table)
     console.print()
     low, high = found.null
-    console.print(Text(f"ECE            {found.ece:.2%}, by chance {low:.2%} to {high:.2%}"))
+    console.print(
+        Text(f"ECE            {shown(found.ece, '{:.2%}')}, by chance {low:.2%} to {high:.2%}")
+    )
     console.print(Text(f"overconfidence {shown(found.overconfidence, '{:+.2%}')}"))
     console.print(Text(f"temperature    {shown(found.temperature, '{:.2f}')}"))
     console.print(Text(f"bits saved     {signed(found.saved)} on the second half"))

@@ -6,6 +6,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from charrnn.display.views.copying import shown
 from charrnn.display.views.page import legend, make_console, mark, shade
 from charrnn.display.views.painting import painted
 from charrnn.views.cell import Cell, Context, Effect, scale_of, sentence, shares_of
@@ -74,12 +75,14 @@ def show_numbers(cell: Cell, console: Console) -> None:
     bars = "".join(" " if not n else BARS[min(7, n * 8 // (largest + 1))] for n in counts)
     ends = f"{cell.edges[0]:.2f}", f"{cell.edges[-1]:.2f}"
     console.print(Text(f"{ends[0]} {bars} {ends[1]}"), no_wrap=True, crop=True)
-    constant = "-" if cell.time_constant is None else f"{cell.time_constant:.3g} tokens"
-    for number, meaning in (
-        (f"{cell.mean:+.3f} ± {cell.std:.3f}", "mean and standard deviation"),
-        (f"{cell.autocorrelation_time:.1f} tokens", "autocorrelation time"),
-        (constant, "time constant of its keeping gate"),
+    numbers = cell.numbers
+    for interval, form, unit, meaning in (
+        (numbers.mean, "{:+.3f}", "", "mean"),
+        (numbers.std, "{:.3f}", "", "standard deviation"),
+        (numbers.autocorrelation_time, "{:.1f}", " tokens", "autocorrelation time"),
+        (numbers.time_constant, "{:.3g}", " tokens", "time constant of its keeping gate"),
     ):
+        number = "-" if interval is None else shown(interval, form) + unit
         console.print(Text(number, style="bold").append(f"  {meaning}", "dim"))
     for title, effects in (("promotes", cell.promoted), ("suppresses", cell.suppressed)):
         if effects:

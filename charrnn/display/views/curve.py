@@ -9,7 +9,7 @@ from charrnn.display.numbers import show_duration
 from charrnn.display.sparkline import sparkline
 from charrnn.display.views.page import make_console
 from charrnn.display.views.plot import braille_plot
-from charrnn.views.curve import Curve, verdict
+from charrnn.views.curve import Curve, sentence
 
 HEIGHT = 12
 MAX_WIDTH = 120
@@ -40,7 +40,7 @@ def show_curve(curve: Curve, *, width: int | None = None) -> None:
     for text in number_lines(curve, size):
         console.print(text)
     show_samples(curve, size)
-    console.print(Text(verdict(curve), style="bold"))
+    console.print(Text(sentence(curve), style="bold"))
 
 
 def number_lines(curve: Curve, width: int) -> list[Text]:

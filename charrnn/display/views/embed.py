@@ -23,9 +23,11 @@ def show_embedding(found: Embedding, *, width: int | None = None) -> None:
         table.add_row(*cells, neighbours(row.going_out, found.chance_out))
     console.print(table)
     console.print()
-    console.print(
-        Text(f"by chance: {found.chance_in:.2f} going in, {found.chance_out:.2f} going out")
-    )
+    for line in (
+        "cosines in hundredths, exact: read off the weights",
+        f"by chance: {found.chance_in:.2f} going in, {found.chance_out:.2f} going out",
+    ):
+        console.print(Text(line))
     console.print(Text(sentence(found), style="bold"))
 
 

@@ -8,12 +8,13 @@ from rich.text import Text
 from charrnn.display.foreign import one_line
 from charrnn.display.views.page import make_console
 from charrnn.modeldir import StoredModel
-from charrnn.views.summary import Summary, verdict
+from charrnn.views.summary import Summary, sentence
 
 FLOOR_NAMES = {
     "uniform": "every symbol alike (ln V)",
     "unigram": "how often each symbol comes",
     "bigram": "the symbol before (Witten-Bell)",
+    "ngram": "the best of 1- to 10-grams (Witten-Bell)",
     "lzma": "lzma, trained on the same text",
 }
 
@@ -43,7 +44,9 @@ def show_summary(stored: StoredModel, summary: Summary, *, width: int | None = N
     console.print()
     console.print(loss_table(summary))
     console.print(health_table(summary))
-    console.print(Text(verdict(summary), style="bold"))
+    for warning in summary.warnings:
+        console.print(Text(f"note: {warning}", style="yellow"))
+    console.print(Text(sentence(summary), style="bold"))
 
 
 def loss_table(summary: Summary) -> Table:
@@ -54,12 +57,20 @@ def loss_table(summary: Summary) -> Table:
     table.add_column("per token", overflow="fold")
     rows = [(summary.floors[name], FLOOR_NAMES[name]) for name in summary.floors]
     if summary.valid_loss is not None:
-        rows.append((summary.valid_loss, "this model, held-out part"))
+        rows.append((summary.valid_loss, f"this model, held-out part{ends(summary)}"))
     if summary.train_loss is not None:
         rows.append((summary.train_loss, "this model, training, dropout on"))
     for nats, meaning in sorted(rows, reverse=True):
         table.add_row(f"{nats:.4f}", f"{nats / math.log(2):.4f}", meaning)
     return table
+
+
+def ends(summary: Summary) -> str:
+    """Return the interval of the held-out loss in nats; empty where it is not known."""
+    valid = summary.valid
+    if valid is None or valid.low != valid.low:
+        return ""
+    return f" [{valid.low:.4f}, {valid.high:.4f}]"
 
 
 def health_table(summary: Summary) -> Table:

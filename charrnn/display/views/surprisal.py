@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.display.views.page import digit, legend, make_console, mark, one_column, shade
-from charrnn.views.surprisal import Surprisal, Totals, group_by
+from charrnn.views.intervals import Interval
+from charrnn.views.surprisal import Surprisal, group_by, sentence
 
 FULL_BITS = 8.0  # the surprisal that is painted deepest
 SCREEN_LINES = 12  # of the painted text, unless all is asked for
@@ -42,10 +43,10 @@ def show_surprisal(
         for line in peak_lines(found, pieces):
             console.print(line, no_wrap=True, crop=True)
         console.print()
-    console.print(totals_table(found.totals))
+    console.print(totals_table(found))
     for warning in warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
-    console.print(Text(sentence(found.totals), style="bold"))
+    console.print(Text(sentence(found), style="bold"))
 
 
 def painted_lines(
@@ -114,34 +115,29 @@ def peak_lines(found: Surprisal, pieces: list[str]) -> Iterator[Text]:
         yield line
 
 
-def totals_table(totals: Totals) -> Table:
-    """Return the totals of the text."""
+def totals_table(found: Surprisal) -> Table:
+    """Return the totals of the text; those that are means with their intervals."""
+    totals = found.totals
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
+    table.add_column(justify="right", overflow="fold")
     table.add_column(overflow="fold")
     rows = [
-        (f"{totals.loss:.4f}", "nats per token"),
-        (f"{totals.bits_per_char:.4f}", "bits per character"),
-        (f"{totals.bits_per_byte:.4f}", "bits per byte"),
-        (f"{totals.perplexity:.3f}", "perplexity per token"),
-        (f"{totals.top1:.1%}", "of the tokens were the likeliest"),
-        (f"{totals.entropy:.4f}", "nats expected: the mean entropy of the predictions"),
-        (f"{totals.num_tokens:,}", "tokens scored"),
-        (f"{totals.num_unknown:,}", "symbols unknown"),
+        (totals.loss, "loss", "{:.4f}", "nats per token"),
+        (totals.bits_per_char, "bits_per_char", "{:.4f}", "bits per character"),
+        (totals.bits_per_byte, "bits_per_byte", "{:.4f}", "bits per byte"),
+        (totals.perplexity, "perplexity", "{:.3f}", "perplexity per token"),
+        (totals.top1, "top1", "{:.1%}", "of the tokens were the likeliest"),
+        (totals.entropy, "entropy", "{:.4f}", "nats expected: the mean entropy"),
     ]
-    for number, meaning in rows:
-        table.add_row(number, meaning)
+    for value, name, form, meaning in rows:
+        table.add_row(form.format(value), f"{meaning}{ends_of(found.intervals[name], form)}")
+    table.add_row(f"{totals.num_tokens:,}", "tokens scored")
+    table.add_row(f"{totals.num_unknown:,}", "symbols unknown")
     return table
 
 
-def sentence(totals: Totals) -> str:
-    """Return what the numbers say, in one sentence, with its caveat."""
-    excess = (totals.loss - totals.entropy) / math.log(2)
-    if abs(excess) < 0.02:
-        judged = "as it expected"
-    else:
-        judged = f"{abs(excess):.2f} bits a token {'more' if excess > 0 else 'less'} than expected"
-    bits = totals.loss / math.log(2)
-    return (
-        f"The text costs {bits:.3f} bits a token, {judged}; on a text it was trained on it is less."
-    )
+def ends_of(interval: Interval, form: str) -> str:
+    """Return the ends of a 95% interval, a blank before; empty where they are not known."""
+    if interval.low != interval.low:
+        return ""
+    return f" [{form.format(interval.low)}, {form.format(interval.high)}]"
