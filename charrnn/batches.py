@@ -47,7 +47,7 @@ class Batches(Protocol):
         """Return all that `restore` needs to go on exactly here."""
 
     def restore(self, cursor: Mapping[str, NDArray[np.int64]]) -> None:
-        """Go to where `cursor` was taken."""
+        """Go to where `cursor` was taken; raise ValueError where this text has no such place."""
 
 
 def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
@@ -111,7 +111,10 @@ class StreamBatches:
         return {"stream": np.array([self.pass_index, self.position], dtype=np.int64)}
 
     def restore(self, cursor: Mapping[str, NDArray[np.int64]]) -> None:
-        self.pass_index, self.position = (int(value) for value in cursor["stream"])
+        pass_index, position = (int(value) for value in cursor["stream"])
+        if pass_index < 0 or not 0 <= position <= self.stream_length:
+            raise ValueError(f"its place is {position} of {self.stream_length}")
+        self.pass_index, self.position = pass_index, position
 
 
 class DocumentBatches:
@@ -191,7 +194,13 @@ class DocumentBatches:
         return {"place": place, "position": self.position.copy(), "last": self.last.copy()}
 
     def restore(self, cursor: Mapping[str, NDArray[np.int64]]) -> None:
-        self.pass_index = int(cursor["place"][0])
+        pass_index, next_document = (int(value) for value in cursor["place"])
+        position, last = cursor["position"].copy(), cursor["last"].copy()
+        if pass_index < 0 or not 0 <= next_document <= len(self.starts):
+            raise ValueError(f"its place is document {next_document} of {len(self.starts)}")
+        if not ((position >= 0) & (position <= last) & (last < len(self.ids))).all():
+            raise ValueError("its place is outside the text")
+        self.pass_index = pass_index
         self._start_pass()
-        self.next_document = int(cursor["place"][1])
-        self.position, self.last = cursor["position"].copy(), cursor["last"].copy()
+        self.next_document = next_document
+        self.position, self.last = position, last

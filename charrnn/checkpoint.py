@@ -14,24 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from charrnn import strictjson
+from charrnn.captured import COUNTERS, MOMENTS, check_tensors, read_numbers
 from charrnn.cells import State
 from charrnn.errors import ModelError
 from charrnn.ranks import Command
 from charrnn.tensors import Tensors
 from charrnn.trainer import Best, Session
-
-COUNTERS = (
-    "step",
-    "tokens",
-    "elapsed_seconds",
-    "rate_scale",
-    "num_divergences",
-    "loss_sum",
-    "loss_count",
-    "evaluated_step",
-    "sampled_step",
-)
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def capture(session: Session, **flags: bool) -> tuple[Tensors, dict[str, str]]:
@@ -63,7 +51,9 @@ def snapshot(
         tensors |= {f"best.{k}": v for k, v in best.weights.items()}
     numbers: dict[str, Any] = {name: getattr(session, name) for name in COUNTERS}
     numbers["best_loss"] = best.loss if math.isfinite(best.loss) else None
-    numbers["best_bits_per_char"] = best.bits_per_char if math.isfinite(best.loss) else None
+    numbers["best_bits_per_char"] = (
+        best.bits_per_char if math.isfinite(best.bits_per_char) else None
+    )
     numbers |= {"best_step": best.step, "best_misses": best.misses}
     numbers["scaler"] = session.scaler.state_dict()
     numbers["flags"] = dict(flags)
@@ -88,39 +78,31 @@ def restore_random(session: Session, states: NDArray[np.generic]) -> None:
         session.generator.manual_seed(session.config.seed + 1 + rank)
 
 
-def read_numbers(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Return the numbers in a checkpoint's `metadata`; raise ModelError where they are not."""
-    try:
-        numbers = strictjson.loads(metadata["session"].encode(), name)
-    except KeyError:
-        raise ModelError(f"{name} is not a checkpoint: its metadata has no session") from None
-    wanted = {*COUNTERS, "best_loss", "best_bits_per_char", "best_step", "best_misses"}
-    if not isinstance(numbers, dict) or not wanted <= set(numbers):
-        raise ModelError(f"{name} is not a checkpoint: its session is incomplete")
-    return numbers
-
-
 @torch.no_grad()
 def restore(
     session: Session, tensors: Tensors, metadata: Mapping[str, str], name: str
 ) -> dict[str, bool]:
     """Put `session` where the checkpoint was captured; return the flags it was captured with.
 
-    Raises ModelError, naming the file `name`, where a part is missing.
+    Raises ModelError, naming the file `name`, where a part is missing or of another session.
     """
     numbers = read_numbers(metadata, name)
+    check_tensors(session, tensors, name)
     try:
-        session.model.load_weights(strip(tensors, "model."))
-        for key, parameter in session.model.named_parameters():
-            session.optimizer.state[parameter] = {
-                moment: moment_tensor(tensors[f"optimizer.{moment}.{key}"], moment, parameter)
-                for moment in MOMENTS
-                if f"optimizer.{moment}.{key}" in tensors
-            }
-        restore_random(session, tensors["random.dropout"])
         session.batches.restore(strip(tensors, "cursor."))
-    except (KeyError, RuntimeError, ValueError) as error:
+        restore_random(session, tensors["random.dropout"])
+        session.scaler.load_state_dict(numbers["scaler"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(f"{name} is not a checkpoint of this run: {error}") from error
+    session.model.load_weights(strip(tensors, "model."))
+    for key, parameter in session.model.named_parameters():
+        session.optimizer.state[parameter] = {
+            moment: torch.from_numpy(tensors[f"optimizer.{moment}.{key}"].copy()).to(
+                parameter.device
+            )
+            for moment in MOMENTS
+            if f"optimizer.{moment}.{key}" in tensors
+        }
     device = session.model.output.bias.device
     parts = strip(tensors, "state.")
     state = [torch.from_numpy(parts[str(i)].copy()).to(device) for i in range(len(parts))]
@@ -130,16 +112,8 @@ def restore(
     for counter in COUNTERS:
         setattr(session, counter, numbers[counter])
     session.clock_offset = None
-    session.scaler.load_state_dict(numbers["scaler"])
     session.best = restore_best(numbers, tensors)
     return dict(numbers["flags"])
-
-
-def moment_tensor(value: NDArray[np.generic], moment: str, parameter: torch.Tensor) -> torch.Tensor:
-    """Return one of AdamW's tensors on the parameter's device, as the fused kernel wants it."""
-    if moment != "step" and value.shape != tuple(parameter.shape):
-        raise ValueError(f"{moment} is {value.shape}, the parameter {tuple(parameter.shape)}")
-    return torch.from_numpy(value.copy()).to(parameter.device)
 
 
 def restore_best(numbers: Mapping[str, Any], tensors: Tensors) -> Best:
@@ -149,6 +123,7 @@ def restore_best(numbers: Mapping[str, Any], tensors: Tensors) -> Best:
         return Best(misses=numbers["best_misses"])
     weights = strip(tensors, "best.") or strip(tensors, "model.")
     bits = numbers["best_bits_per_char"]
+    bits = math.nan if bits is None else bits
     return Best(loss, bits, numbers["best_step"], numbers["best_misses"], weights)
 
 

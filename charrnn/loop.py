@@ -220,7 +220,7 @@ class RunLoop:
             directory=self.recorder.directory,
             elapsed_seconds=session.elapsed_seconds,
             best_loss=best.loss if known else None,
-            best_bits_per_char=best.bits_per_char if known else None,
+            best_bits_per_char=best.bits_per_char if math.isfinite(best.bits_per_char) else None,
             best_step=best.step,
             stopped=why,
         )

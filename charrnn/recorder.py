@@ -14,6 +14,7 @@ from charrnn.config import ModelConfig, SampleConfig
 from charrnn.modeldir import (
     StoredModel,
     clear_run,
+    trim_metrics,
     write_checkpoint,
     write_model,
     write_train_record,
@@ -50,7 +51,7 @@ class Recorder:
         """Drop what was recorded after `step`, and the litter of a killed process."""
         self.close()
         clean_temporaries(self.directory)
-        Journal.trim(self.directory / METRICS, lambda line: line.get("step", 0) <= step)
+        trim_metrics(self.directory / METRICS, step)
 
     def first_save(self, weights: Tensors) -> None:
         """Replace an earlier run, if there is one, by this one: the model as it is, and its record.

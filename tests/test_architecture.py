@@ -32,6 +32,7 @@ ORDER = [
     "modeldir",
     "request",
     "resume",
+    "asked",
     "prepare",
     "reports",
     "machine",
@@ -45,6 +46,7 @@ ORDER = [
     "softmax",
     "ranks",
     "trainer",
+    "captured",
     "checkpoint",
     "packing",
     "gates",
@@ -103,6 +105,7 @@ TORCH = {
     "shards",
     "softmax",
     "trainer",
+    "captured",
     "checkpoint",
     "session",
 }

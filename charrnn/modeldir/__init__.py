@@ -6,6 +6,7 @@ from charrnn.modeldir.checkpoints import (
     read_newest_checkpoint,
     write_checkpoint,
 )
+from charrnn.modeldir.metrics import read_metrics, trim_metrics
 from charrnn.modeldir.model import StoredModel, read_model, read_tokenizer, write_model
 from charrnn.modeldir.options import (
     config_from_json,
@@ -33,10 +34,12 @@ __all__ = [
     "generation_to_json",
     "is_charrnn_run",
     "list_checkpoints",
+    "read_metrics",
     "read_model",
     "read_newest_checkpoint",
     "read_tokenizer",
     "read_train_record",
+    "trim_metrics",
     "weight_shapes",
     "write_checkpoint",
     "write_model",

@@ -44,6 +44,17 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "corpus": list,
     "valid_corpus": list,
 }
+_FACTS: dict[str, type] = {  # an earlier charrnn may have left some out
+    "num_parameters": int,
+    "num_train_tokens": int,
+    "num_valid_tokens": int,
+    "num_valid_unknown": int,
+    "vocab_size": int,
+    "num_ranks": int,
+    "reason": str,
+    "versions": dict,
+    "finished": bool,
+}
 _SOURCE = {"path": str, "num_bytes": int, "sha256": str}
 
 
@@ -120,8 +131,8 @@ def _parse_record(data: bytes, name: str, *, earlier: bool = False) -> dict[str,
     value = strictjson.loads(data, name)
     check_kind(value, name)
     check_seal(data, name, SEAL)
-    known = {key: value[key] for key in _KINDS if key in value}
-    strictjson.check_object(known, name, _KINDS)
+    known = {key: value[key] for key in (*_KINDS, *_FACTS) if key in value}
+    strictjson.check_object(known, name, _KINDS, _FACTS)
     kinds = {field.name: _kinds(field.default) for field in fields(TrainConfig)}
     if earlier and isinstance(
         value["options"], dict

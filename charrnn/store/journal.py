@@ -12,6 +12,8 @@ from charrnn.store.files import check_regular, read_file, store_errors, write_al
 
 Record = dict[str, Any]
 
+LIMIT = 2**31  # bytes of a log
+
 
 class Journal:
     """Appends to the log at `path`, which it creates."""
@@ -63,7 +65,7 @@ class Journal:
         """Rewrite the log whole with the lines that `keep` wants, without torn or damaged ones."""
         if not os.path.lexists(path):
             return
-        lines = read_file(path, follow=False).split(b"\n")[:-1]
+        lines = read_file(path, limit=LIMIT, follow=False).split(b"\n")[:-1]
         kept = [line + b"\n" for line in lines if (r := _record(line)) is not None and keep(r)]
         write_file(path, b"".join(kept))
 
@@ -75,7 +77,7 @@ def read_journal(path: Path) -> list[Record]:
     """
     if not os.path.lexists(path):
         return []
-    lines = read_file(path, follow=False).split(b"\n")[:-1]
+    lines = read_file(path, limit=LIMIT, follow=False).split(b"\n")[:-1]
     return [record for line in lines if (record := _record(line)) is not None]
 
 

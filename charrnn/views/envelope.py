@@ -1,13 +1,14 @@
 """What all views have in common: the model and the text they look at, and the JSON around them."""
 
 import math
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from charrnn.config import Document, TrainConfig
-from charrnn.corpus import SourceRecord, find_sources
+from charrnn.corpus import SourceRecord, find_sources, reason
 from charrnn.dataset import Dataset, load_dataset
 from charrnn.encoding import Ids, encode_sources
 from charrnn.errors import ConfigError, CorpusError, ModelError, StoreError
@@ -90,6 +91,7 @@ def read_own_text(stored: StoredModel) -> tuple[Dataset, TrainConfig]:
     if "-" in (*texts, *valid):
         raise ConfigError(f"the model's own text came from standard input: {remedy}")
     try:
+        texts, valid = (recorded_files(record[key]) for key in ("corpus", "valid_corpus"))
         dataset = load_dataset(
             texts, config, valid=valid or None, encoding=encoding, tokenizer=stored.tokenizer
         )
@@ -97,6 +99,23 @@ def read_own_text(stored: StoredModel) -> tuple[Dataset, TrainConfig]:
     except CorpusError as error:
         raise ConfigError(f"{error}; {remedy}") from error
     return dataset, config
+
+
+def recorded_files(sources: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the files that a record names, if they are as long as they were.
+
+    A record may come from anywhere: no FIFO is waited for, and nothing is read but to be compared.
+    Raises CorpusError.
+    """
+    for source in sources:
+        path, size = Path(source["path"]), source["num_bytes"]
+        try:
+            status = path.stat()
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"cannot read {path}: {reason(error)}") from error
+        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+            raise CorpusError(f"{path} changed since the run began: it was a file of {size} bytes")
+    return tuple(source["path"] for source in sources)
 
 
 def own_dataset(stored: StoredModel) -> Dataset | None:
