@@ -20,7 +20,8 @@ from charrnn.encoding import (
 from charrnn.errors import CorpusError
 from charrnn.store import ArraySpool
 from charrnn.tokenizer import Tokenizer
-from charrnn.vocabulary import BOS_PLACE, choose_vocabulary
+from charrnn.tokenizer_json import NUM_BYTES
+from charrnn.vocabulary import BOS_PLACE, EOS_PLACE, FIRST, choose_vocabulary
 
 MIN_TOKENS = 2
 NO_COUNTS = np.zeros(0, dtype=np.int64)
@@ -63,6 +64,7 @@ def load_dataset(
     check_size(sources, len(text.spool))
     cut, notes = (len(text.spool), ()) if valid_sources else find_cut(text.spool, config)
     if tokenizer is None:
+        notes = (*notes, *line_end_notes(text, config))
         counts = count_words(text, cut) if config.level == "word" else NO_COUNTS
         tokenizer = choose_vocabulary(text.symbols, counts, config, grow_from)
     encoded, cut = translate(text, tokenizer, cut)
@@ -122,6 +124,37 @@ def find_borders(spool: ArraySpool, cut: int) -> tuple[int, int]:
             return before, int(starts[len(earlier)])
         seen += len(chunk)
     return before, 0
+
+
+def line_end_notes(text: CollectedText, config: TrainConfig) -> tuple[str, ...]:
+    """Return what to say of the newlines of Windows, which are kept as they are."""
+    count = count_carriage_returns(text, config)
+    if not count:
+        return ()
+    more = ", and such empty lines end no paragraph" if config.document == "paragraph" else ""
+    return (
+        f"the text has {count:,} carriage returns before newlines: they are symbols too{more}; "
+        "without them: tr -d '\\r' < TEXT > NEW",
+    )
+
+
+def count_carriage_returns(text: CollectedText, config: TrainConfig) -> int:
+    """Return how many newlines, the ends of documents that are lines too, have one before them."""
+    symbols = text.symbols
+    if config.level == "byte":
+        symbols = [*symbols[:FIRST], *map(chr, range(NUM_BYTES))]
+    returns = np.array([symbol.endswith("\r") for symbol in symbols])  # (P,)
+    if not returns.any():
+        return 0
+    newlines = np.array([symbol == "\n" for symbol in symbols])  # (P,)
+    newlines[EOS_PLACE] = config.document == "line"
+    count, before = 0, False
+    for chunk in text.spool.chunks():
+        places = np.flatnonzero(returns[chunk]) + 1
+        inside = places[places < len(chunk)]
+        count += int(before and newlines[chunk[0]]) + int(newlines[chunk[inside]].sum())
+        before = len(inside) < len(places)
+    return count
 
 
 def count_words(text: CollectedText, cut: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from charrnn.asked import check_given, check_request, useless
 from charrnn.config import FORMAT_VERSION, TrainConfig
 from charrnn.cores import num_ranks
 from charrnn.dataset import Dataset, load_dataset
@@ -47,6 +48,7 @@ def prepare(request: RunRequest) -> Prepared:
 
     Raises CharRNNError where that is not possible; then nothing is left behind.
     """
+    check_request(request)
     directory = output_directory(request)
     check_directory(directory, request)
     lock = RunLock.acquire(directory)
@@ -78,6 +80,7 @@ def prepare_locked(request: RunRequest, directory: Path, lock: RunLock) -> Prepa
         if request.init_from is not None:
             initial = read_model(find_model(request.init_from))
             config = inherit(config, initial, request.given)
+        check_given(config, request.given)
     else:
         check_ranks(record)
         config, new = resumed_config(request, record)
@@ -88,6 +91,8 @@ def prepare_locked(request: RunRequest, directory: Path, lock: RunLock) -> Prepa
     if record is not None:
         check_same_texts(record, dataset)
     notes += dataset.notes
+    if record is None:
+        notes += useless(config, len(dataset.tokenizer), len(dataset.valid))
     return Prepared(request, directory, config, dataset, lock, record, initial, tuple(notes))
 
 

@@ -101,6 +101,8 @@ def start_report(
     """Return the first report of a run."""
     from charrnn.model import num_parameters
 
+    if prepared.request.resume and not resumed:
+        notes = [f"no checkpoint in {prepared.directory}: starting from step 0", *notes]
     return StartReport(
         directory=prepared.directory,
         model=setup.model,

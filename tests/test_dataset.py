@@ -200,3 +200,27 @@ def test_at_byte_level_a_named_encoding_is_decoded(tmp_path):
         load_dataset([str(path)], config, encoding="utf-8")
     with pytest.raises(ConfigError, match="--encoding bytes needs --level byte, got char"):
         load_dataset([str(path)], TrainConfig(), encoding="bytes")
+
+
+@pytest.mark.parametrize("level", ["char", "byte", "word"])
+@pytest.mark.parametrize("document", ["stream", "line", "paragraph"])
+def test_newlines_of_windows_are_kept_counted_and_said(load, level, document):
+    text = "a b\r\nc\r\n\r\nd \r\ne\rf\n"
+    found = load(text, level=level, document=document, valid_frac=0)
+    (note,) = found.notes
+    assert note.startswith("the text has 4 carriage returns before newlines: they are symbols too")
+    assert "tr -d '\\r' < TEXT > NEW" in note
+    assert ("such empty lines end no paragraph" in note) == (document == "paragraph")
+    assert spelled(found, "train").count("\r") == 5
+
+
+def test_newlines_of_windows_are_counted_across_chunks(load):
+    size = 1 << 20
+    text = "x" * (size - 1) + "\r\n" + "y" * (size - 3) + "\r\n" + "z\ry"
+    assert load(text, level="char").notes[0].startswith("the text has 2 carriage returns before")
+
+
+def test_a_text_without_them_and_a_given_vocabulary_say_nothing(load):
+    assert load("a\rb\nc\n" * 9).notes == ()
+    assert load("a\r\nb" * 9, tokenizer=Tokenizer("char", ("\n", "\r", "a", "b"))).notes == ()
+    assert load("a\r\nb\r\n" * 9, level="word", pretokenized=True).notes == ()
