@@ -174,6 +174,25 @@ def test_what_is_drawn_fits_the_terminal_and_obeys_no_foreign_text(run, view, co
     assert max(map(len, result.stdout.splitlines())) <= columns
 
 
+def test_dynamic_evaluation_is_told_apart_from_the_static_loss(run, tmp_path):
+    text = tmp_path / "refrain.txt"
+    text.write_text("the refrain comes again and again\n" * 60)
+    found = {}
+    for flags in ([], ["--adapt"]):
+        arguments = ["inspect", "surprisal", str(text), "-m", str(run), "--json", *flags]
+        found[bool(flags)] = json.loads(CliRunner().invoke(app, arguments).stdout)["result"]
+    adapted = found[True].pop("adapted")
+    assert found[False].pop("adapted") is None
+    assert found[True] == found[False]
+    assert adapted["gain"] == pytest.approx(found[True]["totals"]["loss"] - adapted["loss"])
+    assert adapted["gain"] > 0.1
+    assert adapted["perplexity"] == pytest.approx(math.exp(adapted["loss"]))
+    arguments = ["inspect", "surprisal", str(text), "-m", str(run), "--adapt"]
+    drawn = " ".join(CliRunner().invoke(app, arguments).stdout.split())
+    assert f"{adapted['loss']:.4f} nats per token" in drawn
+    assert "not comparable with a static loss" in drawn
+
+
 def test_a_model_without_its_text_asks_for_one(run, tmp_path):
     stored = read_model(run)
     record = json.loads((run / "train.json").read_text())

@@ -26,7 +26,7 @@ TESTED = [view for view in VIEWS if view != "report"]
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 TEXT, SHORT, LABELS = "{folder}/text.txt", "{folder}/short.txt", "{folder}/labels.tsv"
 ARGUMENTS = {
-    "surprisal": [SHORT, "--top-k", "2"],
+    "surprisal": [SHORT, "--top-k", "2", "--adapt"],
     "compare": [SHORT],
     "cells": [TEXT, "--budget", "fast", "--feature", "the=the"],
     "cell": ["h:1:3"],

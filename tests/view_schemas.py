@@ -77,7 +77,7 @@ CAUSE = whole(delta=INTERVAL, on=NUMBER, off=NUMBER, random=NUMBERS, clamp=maybe
 DETAIL = whole(
     kind={"enum": ["binary", "real"]},
     sign={"enum": [1, -1]},
-    score=INTERVAL,
+    score=ROUGH,
     memory_r2=ROUGH,
     spearman=NUMBER,
     threshold=maybe(NUMBER),
@@ -147,6 +147,13 @@ RESULTS = {
         rank=each(COUNT),
         guesses=each(each(COUNT)),
         guess_probabilities=each(NUMBERS),
+        adapted=maybe(
+            whole(
+                **dict.fromkeys(("loss", "bits_per_char", "bits_per_byte", "perplexity"), NUMBER),
+                gain=NUMBER,
+                sentence=SENTENCE,
+            )
+        ),
         sentence=SENTENCE,
     ),
     "cells": whole(
@@ -299,7 +306,7 @@ RESULTS = {
 SETTINGS = {
     "summary": whole(),
     "curve": whole(),
-    "surprisal": whole(top_k=COUNT, exact=FLAG),
+    "surprisal": whole(top_k=COUNT, exact=FLAG, adapt=FLAG),
     "cells": whole(budget={"enum": ["fast", "normal", "deep"]}, causal=FLAG, feature=TEXTS),
     "cell": whole(unit=UNIT),
     "copying": whole(

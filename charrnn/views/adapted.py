@@ -1,6 +1,6 @@
 """The loss of a text by dynamic evaluation, beside its static loss: `surprisal --adapt`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,3 +33,26 @@ def measure_adapted(
     sizes = stored.tokenizer.token_chars(), stored.tokenizer.token_bytes()
     chars, num_bytes = (int(counts @ size) for size in sizes)
     return Evaluation(nats, num_tokens, chars, num_bytes, text.num_unknown)
+
+
+def to_result(found: "Evaluation", static: float) -> dict[str, Any]:
+    """Return the numbers as JSON holds them; `static` is the loss under weights that stay."""
+    return {
+        "loss": found.loss,
+        "bits_per_char": found.bits_per_char,
+        "bits_per_byte": found.bits_per_byte,
+        "perplexity": found.perplexity,
+        "gain": static - found.loss,
+        "sentence": sentence(found, static),
+    }
+
+
+def sentence(found: "Evaluation", static: float) -> str:
+    """Return what the numbers say, in one sentence, with its caveat."""
+    gain = static - found.loss
+    judged = f"{abs(gain):.4f} {'less' if gain > 0 else 'more'} than"
+    return (
+        f"Under weights that follow the text as they read it (dynamic evaluation) the loss is "
+        f"{found.loss:.4f} nats per token ({found.bits_per_char:.4f} bits per character), {judged} "
+        "as trained; it is not comparable with a static loss."
+    )

@@ -188,6 +188,7 @@ def to_result(found: Surprisal, pieces: list[str], limit: int | None = None) -> 
         "intervals": {name: one._asdict() for name, one in found.intervals.items()},
         "tokens": pieces[:limit],
         **{name: values[:limit].tolist() for name, values in lists.items()},
+        "adapted": None,  # adapted.py has it where it was asked for
         "sentence": sentence(found),
     }
 

@@ -22,6 +22,9 @@ def surprisal(
     ] = 0,
     by: Annotated[str, typer.Option(help="Paint each char, word or line.")] = "char",
     exact: Annotated[bool, typer.Option("--exact", help="One single pass, slower.")] = False,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Score it also by weights that follow the text.")
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Paint the whole text.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -29,6 +32,7 @@ def surprisal(
     from charrnn.display.views.waiting import waiting
     from charrnn.errors import ConfigError
     from charrnn.strictjson import dumps
+    from charrnn.views import adapted as dynamic
     from charrnn.views.envelope import envelope, open_model, open_text
     from charrnn.views.surprisal import UNITS, measure_surprisal, to_result, warnings_of
 
@@ -38,15 +42,19 @@ def surprisal(
     inspected = open_text(stored, text or [])
     with waiting() as told:
         found = measure_surprisal(stored, inspected, top_k=top_k, exact=exact, told=told)
+        adapted = dynamic.measure_adapted(stored, inspected, told=told) if adapt else None
     warnings = warnings_of(stored, found.totals)
     symbols = stored.tokenizer.pieces
     if as_json:
         result = to_result(found, [symbols[int(i)] for i in inspected.ids])
-        settings = {"top_k": top_k, "exact": exact}
+        if adapted is not None:
+            result["adapted"] = dynamic.to_result(adapted, found.totals.loss)
+        settings = {"top_k": top_k, "exact": exact, "adapt": adapt}
         whole = envelope("surprisal", stored, inspected, settings, UNITS, result, warnings)
         sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
         return
     from charrnn.display.views.surprisal import show_surprisal
 
     pieces = [symbols[int(i)] or "⟨s⟩" for i in inspected.ids]
-    show_surprisal(found, pieces, symbols, warnings, unit=by, everything=everything)
+    said = None if adapted is None else dynamic.sentence(adapted, found.totals.loss)
+    show_surprisal(found, pieces, symbols, warnings, unit=by, everything=everything, adapted=said)

@@ -27,9 +27,13 @@ def show_surprisal(
     *,
     unit: str = "char",
     everything: bool = False,
+    adapted: str | None = None,
     width: int | None = None,
 ) -> None:
-    """Print the view: `pieces` are the texts of the tokens, `symbols` those of the vocabulary."""
+    """Print the view: `pieces` are the texts of the tokens, `symbols` those of the vocabulary.
+
+    `adapted` is what dynamic evaluation found.
+    """
     console = make_console(width=width)
     lines = painted_lines(found, pieces, symbols, unit, console)
     for shown, line in enumerate(lines):
@@ -46,7 +50,9 @@ def show_surprisal(
     console.print(totals_table(found))
     for warning in warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
-    console.print(Text(sentence(found), style="bold"))
+    for said in (sentence(found), adapted):
+        if said:
+            console.print(Text(said, style="bold"))
 
 
 def painted_lines(
