@@ -19,7 +19,7 @@ from charrnn.views.cells_cause import Cause, difference
 from charrnn.views.cells_control import Control, upper_bound
 from charrnn.views.cells_network import told
 from charrnn.views.cells_probe import forward_order, probe_features
-from charrnn.views.cells_result import best_start, excerpt_of, sentence
+from charrnn.views.cells_result import best_start, excerpt_of, excerpts_of, sentence
 from charrnn.views.cells_score import Halves, Judged, best_threshold, held_out_r2, usable
 from charrnn.views.envelope import open_text
 from charrnn.views.features import Feature
@@ -364,12 +364,46 @@ def test_progress_is_told_with_what_it_is_about():
         next(run)
 
 
-def test_a_short_text_is_refused(model):
+def shortened(model, size):
+    """Return the planted model and the beginning of its text."""
     stored = read_model(model / "model")
     text = open_text(stored, [str(model / "text")])
-    short = replace(text, ids=text.ids[:3000])
-    with pytest.raises(CorpusError, match=r"3000 tokens.*6000"):
-        finish(measure_cells(stored, short))
+    return stored, replace(text, ids=text.ids[:size])
+
+
+def test_a_text_under_two_thousand_tokens_is_refused(model):
+    with pytest.raises(CorpusError, match=r"1999 tokens.*2000"):
+        finish(measure_cells(*shortened(model, 1999)))
+
+
+def test_of_a_short_text_planted_cells_are_found_with_a_warning_of_wide_intervals(model):
+    found = finish(measure_cells(*shortened(model, 5200), budget=FAST))
+    grades = {row.feature.name: row.grade for row in found.rows}
+    assert grades["in_braces"] == "B"
+    assert any("intervals are wide" in warning for warning in found.warnings)
+
+
+def test_too_few_blocks_give_no_interval_and_so_no_grade_above_c(model):
+    found = finish(measure_cells(*shortened(model, 3000), budget=FAST))
+    assert {row.grade for row in found.rows} <= {"C", None}
+    assert all(np.isnan(row.judged.score.low) for row in found.rows)
+    assert any("no unit can have grade A or B" in warning for warning in found.warnings)
+    smallest = min(row.holm_p for row in found.rows)
+    floor = len(found.rows) / (found.halves.a.stop - found.halves.a.start)
+    assert (floor > 0.01) == any("few shifts" in warning for warning in found.warnings)
+    assert smallest >= floor * 0.99
+
+
+def test_features_that_share_a_unit_are_shown_at_different_places(model):
+    stored, text = shortened(model, 9000)
+    found = finish(measure_cells(stored, text, budget=FAST))
+    row = found.rows[0]
+    excerpts = excerpts_of(found, [row, row, row], stored.tokenizer)
+    starts = sorted(one.start for one in excerpts)
+    assert all(later - before >= 200 for before, later in pairwise(starts))
+    assert excerpts[0] == excerpt_of(found, row, stored.tokenizer)
+    taken = range(found.halves.b.start, found.halves.b.stop)  # no place is left
+    assert excerpt_of(found, row, stored.tokenizer, taken) == excerpts[0]
 
 
 @pytest.mark.slow

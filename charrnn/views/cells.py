@@ -19,17 +19,27 @@ from charrnn.modeldir import StoredModel
 from charrnn.views.activations import Activations
 from charrnn.views.cells_cause import Cause, measure_cause
 from charrnn.views.cells_control import Control, control_bounds
-from charrnn.views.cells_network import GAP, Sample, Scored, Steps, judge_best, score_network, told
+from charrnn.views.cells_network import (
+    Sample,
+    Scored,
+    Steps,
+    gap_of,
+    judge_best,
+    score_network,
+    told,
+)
 from charrnn.views.cells_probe import Probe, probe_features
 from charrnn.views.cells_score import Halves, Judged, p_value, usable
 from charrnn.views.envelope import Inspected
 from charrnn.views.features import Feature, make_features
 from charrnn.views.memory import Progress
+from charrnn.views.resampling import MIN_BLOCK, MIN_BLOCKS
 from charrnn.views.statistics import fast_length, holm
 
 Grade = Literal["A", "B", "C"]
-MIN_TOKENS = 6000
+MIN_TOKENS = 2000
 MEMORY_BOUND = 0.02
+WIDE = 20  # blocks of a half: with fewer the intervals are wide
 STRICT, LOOSE = 0.01, 0.05  # of p, after Holm
 CONTROL_SEED = 1
 
@@ -80,7 +90,7 @@ class Cells:
 
 def split(size: int) -> Halves:
     """Return the two halves of a text; A has a length that transforms fast."""
-    half = (size - GAP) // 2
+    half = (size - gap_of(size)) // 2
     return Halves(slice(half - fast_length(half), half), slice(size - half, size))
 
 
@@ -102,7 +112,7 @@ def measure_cells(
     causal: bool = False,
     control_seed: int = CONTROL_SEED,
 ) -> Steps[Cells]:
-    """Yield how far it is; return the view. Raises CorpusError for a text under 6,000 tokens."""
+    """Yield how far it is; return the view. Raises CorpusError for a text under 2,000 tokens."""
     ids = np.asarray(text.ids[: budget.tokens]).astype(np.int64)
     if len(ids) < MIN_TOKENS:
         raise CorpusError(f"the text has {len(ids)} tokens: cells needs at least {MIN_TOKENS}")
@@ -110,7 +120,7 @@ def measure_cells(
     features = make_features(stored.tokenizer, ids, own)
     present = [feature for feature in features if usable(feature, halves)]
     absent = [feature.name for feature in features if feature not in present]
-    warnings = warnings_of(text, len(ids), absent)
+    warnings = warnings_of(text, len(ids), absent) + doubts_of(halves, len(present))
     if not present:
         raise CorpusError("the text has too little of every feature: needs another one")
     sample = Sample(ids, text.bos_id, halves, present)
@@ -172,4 +182,27 @@ def warnings_of(text: Inspected, num_tokens: int, absent: list[str]) -> list[str
         found.append(f"the first {num_tokens:,} of {len(text.ids):,} tokens were looked at")
     if absent:
         found.append(f"the text has too little of: {', '.join(absent)}")
+    return found
+
+
+def doubts_of(halves: Halves, num_features: int) -> list[str]:
+    """Return what a short text cannot show."""
+    size = halves.b.stop - halves.b.start
+    blocks = -(-size // MIN_BLOCK)
+    found = []
+    if blocks < MIN_BLOCKS:
+        found.append(
+            f"the halves have {size:,} tokens: too few for intervals, so that no unit can have "
+            "grade A or B"
+        )
+    elif blocks < WIDE:
+        found.append(
+            f"the halves have {size:,} tokens, {blocks} blocks of {MIN_BLOCK}: intervals are wide, "
+            "and what is missed here a longer text may show"
+        )
+    smallest = num_features / (halves.a.stop - halves.a.start)
+    if smallest > STRICT:
+        found.append(
+            f"there are few shifts of so short a text: no p after Holm under {smallest:.2g}"
+        )
     return found

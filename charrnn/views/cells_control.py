@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.modeldir import StoredModel
-from charrnn.views.cells_network import GAP, Sample, Steps, judge_best, score_network
+from charrnn.views.cells_network import Sample, Steps, gap_of, judge_best, score_network
 from charrnn.views.cells_score import Halves, Judged, usable
 from charrnn.views.features import Feature
 from charrnn.views.resampling import MIN_BLOCKS, block_size
@@ -73,7 +73,7 @@ def control_part(sample: Sample) -> Sample:
     size = min(NUM_TOKENS, total)
     while True:
         start = (total - size) // 2
-        half = (size - GAP) // 2
+        half = (size - gap_of(size)) // 2
         halves = Halves(slice(0, half), slice(size - half, size))
         features = [
             Feature(f.name, f.values[start : start + size], f.binary) for f in sample.features

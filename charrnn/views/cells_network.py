@@ -16,7 +16,7 @@ from charrnn.views.memory import Progress
 if TYPE_CHECKING:
     from charrnn.model import LanguageModel
 
-GAP = 500  # tokens between the halves
+GAP = 500  # tokens between the halves, or a twelfth of a short text
 
 Result = TypeVar("Result")
 Steps = Generator[Progress, None, Result]
@@ -39,6 +39,11 @@ class Scored:
     network: "LanguageModel"
     activations: Activations
     scores: Scores
+
+
+def gap_of(size: int) -> int:
+    """Return how many tokens of a text lie between its halves."""
+    return min(GAP, size // 12)
 
 
 def told(what: str, total: int, steps: Generator[int, None, Result]) -> Steps[Result]:

@@ -1,6 +1,6 @@
 """cells as JSON holds it, the stretches of text that are worth painting, and a sentence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +32,31 @@ def best_first(found: Cells) -> list[Row]:
     return sorted(found.rows, key=lambda r: (GRADES.index(r.grade), -r.judged.score.mean))
 
 
-def excerpt_of(found: Cells, row: Row, tokenizer: Tokenizer) -> Excerpt:
-    """Return the stretch of the second half in which the feature is best seen to change."""
+def excerpts_of(found: Cells, rows: Sequence[Row], tokenizer: Tokenizer) -> list[Excerpt]:
+    """Return a stretch of the second half for each row; rows of one unit have different ones."""
+    taken: dict[int, list[int]] = {}
+    excerpts = []
+    for row in rows:
+        excerpt = excerpt_of(found, row, tokenizer, taken.setdefault(row.index, []))
+        taken[row.index].append(excerpt.start)
+        excerpts.append(excerpt)
+    return excerpts
+
+
+def excerpt_of(found: Cells, row: Row, tokenizer: Tokenizer, taken: Sequence[int] = ()) -> Excerpt:
+    """Return the stretch of the second half in which the feature is best seen to change.
+
+    It does not overlap with those that start at `taken`, if there is room.
+    """
     part = found.halves.b
     values = row.judged.sign * found.activations.unit(row.index, part).astype(np.float64)
     feature = row.feature.values[part]
     size = min(EXCERPT, len(feature))
-    start = best_start(feature, row.feature.binary, size)
+    places = np.arange(len(feature) - size + 1) + part.start
+    free = np.ones(len(places), bool)
+    for other in taken:
+        free &= np.abs(places - other) >= size
+    start = best_start(feature, row.feature.binary, size, free)
     pieces = [tokenizer.pieces[int(i)] for i in found.ids[part][start : start + size]]
     if "\n" in pieces[: size // 4]:  # begin with a line
         start += pieces.index("\n") + 1
@@ -56,11 +74,15 @@ def excerpt_of(found: Cells, row: Row, tokenizer: Tokenizer) -> Excerpt:
     )
 
 
-def best_start(feature: NDArray[np.float32], binary: bool, size: int) -> int:
+def best_start(
+    feature: NDArray[np.float32], binary: bool, size: int, free: NDArray[np.bool_] | None = None
+) -> int:
     """Return where a stretch starts that is typical: half on if it can be, and of many changes.
 
-    Of a real feature, the stretch that spreads as all of the text does.
+    Of a real feature, the stretch that spreads as all of the text does. `free` says for each start
+    whether it may be chosen; where none may, all are.
     """
+    barred = np.where(free, 0.0, np.inf) if free is not None and free.any() else 0.0
     values = feature.astype(np.float64)
 
     def sums(of: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -70,9 +92,9 @@ def best_start(feature: NDArray[np.float32], binary: bool, size: int) -> int:
     mean = sums(values) / size
     if binary:
         changes = sums(np.abs(np.diff(values, append=values[-1])))
-        return int(np.argmax(np.minimum(changes, 8) / 8 - np.abs(mean - 0.5)))
+        return int(np.argmax(np.minimum(changes, 8) / 8 - np.abs(mean - 0.5) - barred))
     spread = np.sqrt(np.maximum(sums(values**2) / size - mean**2, 0))
-    return int(np.argmin(np.abs(mean - values.mean()) + np.abs(spread - values.std())))
+    return int(np.argmin(np.abs(mean - values.mean()) + np.abs(spread - values.std()) + barred))
 
 
 def sentence(found: Cells) -> str:
@@ -95,11 +117,9 @@ def sentence(found: Cells) -> str:
 
 def to_result(found: Cells, tokenizer: Tokenizer) -> dict[str, Any]:
     """Return the numbers as JSON holds them."""
-    excerpts = {
-        row.feature.name: vars(excerpt_of(found, row, tokenizer))
-        for row in best_first(found)
-        if row.grade in ("A", "B")
-    }
+    good = [row for row in best_first(found) if row.grade in ("A", "B")]
+    pairs = zip(good, excerpts_of(found, good, tokenizer), strict=True)
+    excerpts = {row.feature.name: vars(excerpt) for row, excerpt in pairs}
     absent = [
         dict.fromkeys(("unit", "auc", "r2", "memory_r2", "p", "n90", "delta_bits", "grade"))
         for _ in found.absent

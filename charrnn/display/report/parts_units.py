@@ -39,7 +39,8 @@ def cells_part(tokenizer: Tokenizer, found: cells.Cells) -> Part:
     shown = (good or rows[:3])[:NUM_CARDS]
     blocks: list[Block] = []
     if shown:
-        cards = [card_of(found, row, tokenizer) for row in shown]
+        pairs = zip(shown, cells_result.excerpts_of(found, shown, tokenizer), strict=True)
+        cards = [card_of(row, excerpt) for row, excerpt in pairs]
         blocks.append(Cards(cards, "low", "high: the 2% and 98% quantiles of the unit"))
     blocks.append(cells_table(rows))
     if found.absent:
@@ -94,9 +95,8 @@ def cells_row(row: cells.Row, causal: bool) -> list[str | Markup]:
     return shown
 
 
-def card_of(found: cells.Cells, row: cells.Row, tokenizer: Tokenizer) -> Card:
+def card_of(row: cells.Row, excerpt: cells_result.Excerpt) -> Card:
     """Return the card of a unit with the stretch of text in which its feature is best seen."""
-    excerpt = cells_result.excerpt_of(found, row, tokenizer)
     score = row.judged.score
     facts = [
         (number(score.mean), "AUC" if row.feature.binary else "correlation"),

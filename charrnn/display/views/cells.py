@@ -8,7 +8,7 @@ from charrnn.display.views.page import legend, make_console
 from charrnn.display.views.painting import painted
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.cells import Cells, Row
-from charrnn.views.cells_result import best_first, excerpt_of, sentence
+from charrnn.views.cells_result import Excerpt, best_first, excerpts_of, sentence
 
 GRADE_STYLES = {"A": "bold green", "B": "green", "C": "dim", None: "dim"}
 WIDE, MEDIUM = 100, 64  # columns from which more of the table is shown
@@ -26,9 +26,10 @@ def show_cells(found: Cells, tokenizer: Tokenizer, *, width: int | None = None) 
     ):
         console.print(Text(line, style="dim"))
     good = [row for row in best_first(found) if row.grade in ("A", "B")]
-    for row in good or best_first(found)[:NUM_OTHERS]:
+    shown = good or best_first(found)[:NUM_OTHERS]
+    for row, excerpt in zip(shown, excerpts_of(found, shown, tokenizer), strict=True):
         console.print()
-        show_excerpt(found, row, tokenizer, console)
+        show_excerpt(row, excerpt, console)
     console.print()
     for warning in found.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
@@ -71,14 +72,13 @@ def cells_of(row: Row) -> dict[str, str]:
     }
 
 
-def show_excerpt(found: Cells, row: Row, tokenizer: Tokenizer, console: Console) -> None:
+def show_excerpt(row: Row, excerpt: Excerpt, console: Console) -> None:
     """Print a stretch of the text painted with the unit of a row."""
     grade = f"grade {row.grade}" if row.grade else "no grade"
     title = Text(f"{row.unit} ", style="bold").append(f"{row.feature.name}, {grade}")
     if row.judged.sign < 0:
         title.append(" (the sign is turned)", "dim")
     console.print(title, no_wrap=True, overflow="ellipsis")
-    excerpt = excerpt_of(found, row, tokenizer)
     lines = painted(excerpt.pieces, excerpt.shares, console)
     height = EXCERPT_LINES * (1 if console.color_system is not None else 2)
     for number, line in enumerate(lines):

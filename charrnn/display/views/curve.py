@@ -8,7 +8,7 @@ from charrnn.display.foreign import clip, one_line
 from charrnn.display.numbers import show_duration
 from charrnn.display.sparkline import sparkline
 from charrnn.display.views.page import make_console
-from charrnn.display.views.plot import braille_plot
+from charrnn.display.views.plot import braille_plot, marks_of
 from charrnn.views.curve import Curve, sentence
 
 HEIGHT = 12
@@ -28,11 +28,12 @@ def show_curve(curve: Curve, *, width: int | None = None) -> None:
             series.append((name, values))
             styles.append(style)
             names.append(name)
+    marks = marks_of(len(series), console)
     title = Text("loss, nats per token: ")
-    for name, style in zip(names, styles, strict=True):
-        title.append(f"{name} ", style)
-    console.print(title)
-    for line in braille_plot(series, size, HEIGHT, styles):
+    for name, style, sign in zip(names, styles, marks, strict=True):
+        title.append(f"{sign or '⠒⠒'} {name}  ", style)
+    console.print(title, no_wrap=True, crop=True)
+    for line in braille_plot(series, size, HEIGHT, styles, marks):
         console.print(line, no_wrap=True, crop=True)
     steps = [x for _, values in series for x, _ in values]
     console.print(Text(f"{'':8}steps {min(steps):,.0f} to {max(steps):,.0f}"))

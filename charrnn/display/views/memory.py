@@ -10,7 +10,7 @@ from charrnn.display.foreign import clip, one_line
 from charrnn.display.views.compare import signed
 from charrnn.display.views.copying import shown
 from charrnn.display.views.page import make_console
-from charrnn.display.views.plot import braille_plot
+from charrnn.display.views.plot import braille_plot, marks_of
 from charrnn.views.closers import Bin
 from charrnn.views.memory import Gradients, Memory, sentence
 
@@ -87,10 +87,11 @@ def show_gradients(gradients: list[Gradients], console: Console) -> None:
     if not series:
         return
     console.print(Text("gradient by lag, log10 of its share of the largest", style="bold"))
-    for line in braille_plot(series, min(console.width, MAX_WIDTH), HEIGHT, styles):
+    marks = marks_of(len(series), console)
+    for line in braille_plot(series, min(console.width, MAX_WIDTH), HEIGHT, styles, marks):
         console.print(line, no_wrap=True, crop=True)
     last = max(x for _, points in series for x, _ in points)
     console.print(Text(f"{'':8}lags 1 to {last:.0f}"))
-    for (name, _), style in zip(series, styles, strict=True):
-        console.print(Text("━ ", style).append(name, ""))
+    for (name, _), style, sign in zip(series, styles, marks, strict=True):
+        console.print(Text(f"{sign or '━'} ", style).append(name, ""))
     console.print()
