@@ -5,12 +5,17 @@ What cannot be a text is refused here, before anything is read. Does not open a 
 
 import glob
 import stat
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from shlex import quote
 
 from charrnn.errors import CorpusError
 
+MOST_FILES = 10_000  # of a directory without *.txt, that are looked at to say what it holds
+TOLD_ENDINGS = 3
 STDIN = "-"  # the TEXT argument that means standard input
 
 
@@ -63,8 +68,24 @@ def texts_of(directory: str) -> list[str]:
     paths = [str(Path(directory) / n) for n in names if n.endswith(".txt") and n[0] != "."]
     texts = sorted(path for path in paths if not stat.S_ISDIR(file_mode(path) or 0))
     if not texts:
-        raise CorpusError(f"directory {shown(directory)} has no *.txt: needs at least one")
+        raise CorpusError(f"directory {shown(directory)} has no *.txt{other_files(directory)}")
     return texts
+
+
+def other_files(directory: str) -> str:
+    """Return what a directory without *.txt holds instead, and how to name that."""
+    within = Path(glob.escape(directory))
+    for place, pattern in (("", "*"), (" in its folders", "**/*")):
+        found = glob.iglob(str(within / pattern), recursive=True)  # noqa: PTH207
+        files = (name for name in found if stat.S_ISREG(file_mode(name) or 0))
+        endings = Counter(Path(name).suffix for name in islice(files, MOST_FILES))
+        if endings:
+            usual = sorted(endings, key=lambda ending: (-endings[ending], ending))[:TOLD_ENDINGS]
+            told = [f"{endings[e]:,} {f'*{e}' if e else 'without an ending'}" for e in usual]
+            name = quote(str(within / f"{pattern}{usual[0]}"))
+            command = shown(f"charrnn train {name}")
+            return f", but{place} {' and '.join(told)}: needs their names: {command}"
+    return ": needs at least one"
 
 
 def file_mode(name: str) -> int | None:

@@ -41,7 +41,21 @@ def test_a_directory_means_its_visible_txt_files_sorted(tmp_path):
 
 
 def test_a_directory_without_texts_is_refused(tmp_path):
-    assert "has no *.txt: needs at least one" in complaint(make(tmp_path, "c.md"))
+    assert complaint(make(tmp_path, ".hidden")).endswith("has no *.txt: needs at least one")
+
+
+def test_a_directory_without_texts_says_what_it_holds_and_how_to_name_it(tmp_path):
+    folder = tmp_path / "[my] code"
+    make(folder, "a.py", "b.py", "c.md", "Makefile", "sub/d.rs", ".x.c")
+    assert complaint(str(folder)).removeprefix(f"directory {folder} ") == (
+        f"has no *.txt, but 2 *.py and 1 without an ending and 1 *.md: "
+        f"needs their names: charrnn train '{tmp_path}/[[]my] code/*.py'"
+    )
+    assert len(find_sources([f"{tmp_path}/[[]my] code/*.py"])) == 2
+    make(tmp_path / "src", "a/d.rs", "a/b/e.rs", "a/b/.f.rs")
+    assert complaint(str(tmp_path / "src")).endswith(
+        f"but in its folders 2 *.rs: needs their names: charrnn train '{tmp_path}/src/**/*.rs'"
+    )
 
 
 def test_a_pattern_means_the_files_it_matches_sorted(tmp_path):
