@@ -99,7 +99,10 @@ def test_a_device_or_fifo_in_place_of_the_model_is_refused(tmp_path):
     os.mkfifo(tmp_path / "f")
     refuses(tmp_path / "f")
     (tmp_path / "file").touch()
-    assert "has no config.json" in refuses(tmp_path / "file")
+    assert refuses(tmp_path / "file") == (
+        f"{tmp_path}/file is no checkpoint of a model: needs a model's directory, or a file in its "
+        "checkpoints/"
+    )
     assert "does not exist: needs" in refuses(tmp_path / "missing")
     assert "has no config.json" in refuses(tmp_path)
 

@@ -135,7 +135,13 @@ def _locate(path: Path) -> tuple[Path, Path]:
     if len(path.parts) < 3:
         path = path.absolute()
     parent = path.parent
-    return (parent.parent if parent.name == CHECKPOINTS else parent), path
+    directory = parent.parent if parent.name == CHECKPOINTS else parent
+    if not os.path.lexists(directory / CONFIG):
+        raise ModelError(
+            f"{path} is no checkpoint of a model: needs a model's directory, or a file in its "
+            f"{CHECKPOINTS}/"
+        )
+    return directory, path
 
 
 def _snapshot(directory: Path, file: Path) -> list[tuple[int, int, int] | None]:
