@@ -13,6 +13,7 @@ from charrnn.modeldir import read_model
 from charrnn.views.copying import (
     check_samples_and_corpus,
     measure_copying,
+    own_sources,
     parse_samples,
     read_corpus,
     sentence,
@@ -159,6 +160,23 @@ def test_json_follows_the_schema(run, tmp_path):
     value = json_of([*arguments, "--samples", tmp_path / "samples"], RESULT)
     assert value["result"]["samples"]["passages"][0]["longest"] == 80
     assert value["result"]["samples"]["longest"]["low"] is None
+
+
+def test_without_a_corpus_it_is_the_text_that_the_model_was_made_from(run):
+    directory, _ = run
+    arguments = ["-m", directory, "-n", 2, "-l", 40]
+    given = json_of(["copying", directory.parent / "text.txt", *arguments], RESULT)
+    own = json_of(["copying", *arguments], RESULT)
+    assert own["result"] == given["result"]
+    assert own["settings"]["corpus"] == [str(directory.parent / "text.txt")]
+
+
+def test_a_model_whose_text_is_gone_asks_for_the_corpus(run, tmp_path):
+    directory, _ = run
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((directory / name).read_bytes())
+    with pytest.raises(ConfigError, match="give the text: charrnn inspect copying CORPUS"):
+        own_sources(read_model(tmp_path))
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

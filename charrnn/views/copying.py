@@ -16,9 +16,9 @@ from charrnn.config import Level
 from charrnn.corpus import STDIN, find_sources
 from charrnn.dataset import Dataset
 from charrnn.errors import ConfigError, CorpusError
-from charrnn.modeldir import StoredModel
+from charrnn.modeldir import StoredModel, read_train_record
 from charrnn.tokenizer import readable
-from charrnn.views.envelope import own_dataset
+from charrnn.views.envelope import own_dataset, read_own_text, run_directory
 from charrnn.views.intervals import Interval, mean_interval
 from charrnn.views.matches import Found, find_matches
 from charrnn.views.telling import Told, untold
@@ -61,15 +61,32 @@ class Copying:
     warnings: list[str]
 
 
-def read_corpus(arguments: Sequence[str], level: Level = "char") -> str:
-    """Return the text of a corpus for a model of this level.
+def own_sources(stored: StoredModel) -> tuple[list[str], str]:
+    """Return the files that the model was made from, which are as they were, and their encoding.
+
+    Raises ConfigError where they are not there any more, or not as they were.
+    """
+    try:
+        read_own_text(stored)
+    except ConfigError as error:
+        wanted = str(error).replace("VIEW TEXT", "copying CORPUS")
+        raise ConfigError(wanted) from error
+    record = read_train_record(run_directory(stored))
+    return [str(source["path"]) for source in record["corpus"]], str(record["encoding"])
+
+
+def read_corpus(
+    arguments: Sequence[str], level: Level = "char", encoding: str | None = None
+) -> str:
+    """Return the text of a corpus for a model of this level, in its usual encoding or another.
 
     At byte level what is no UTF-8 is U+FFFD, as in its samples. Raises CorpusError where there is
     no text.
     """
     from charrnn.reading import TextReader, default_encoding
 
-    readers = [TextReader(source, default_encoding(level)) for source in find_sources(arguments)]
+    encoding = default_encoding(level) if encoding is None else encoding
+    readers = [TextReader(source, encoding) for source in find_sources(arguments)]
     text = "".join("".join(reader) for reader in readers)
     text = readable(text)
     if not text:

@@ -123,7 +123,7 @@ def corpus_text(request: Request) -> tuple[str, list[str]]:
     Raises ConfigError where none is given and the model's own is not there.
     """
     if request.corpus:
-        return read_corpus(request.corpus), []
+        return read_corpus(request.corpus, request.stored.tokenizer.level), []
     dataset = own_dataset(request.stored)
     if dataset is None:
         raise ConfigError("the model's training text is not there: give it with --corpus FILE")

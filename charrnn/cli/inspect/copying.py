@@ -14,9 +14,14 @@ NUM_SAMPLES, LENGTH = 20, 1000
 @view("copying")
 def copying(
     corpus: Annotated[
-        list[str],
-        typer.Argument(parser=as_typed, metavar="CORPUS", help="The text it was trained on."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            parser=as_typed,
+            metavar="CORPUS",
+            show_default=False,
+            help="The text it was trained on [default: the model's own].",
+        ),
+    ] = None,
     model: Model = None,
     samples: Annotated[
         str | None,
@@ -41,10 +46,11 @@ def copying(
     from charrnn.views import copying as numbers
     from charrnn.views.envelope import envelope, open_model
 
-    for name in corpus:
+    for name in corpus or []:
         numbers.check_samples_and_corpus(name, samples)
     stored = open_model(model)
-    text = numbers.read_corpus(corpus, stored.tokenizer.level)
+    sources, encoding = (corpus, None) if corpus else numbers.own_sources(stored)
+    text = numbers.read_corpus(sources, stored.tokenizer.level, encoding)
     if samples is None:
         with waiting() as told:
             texts = numbers.draw_samples(stored, num_samples, length, seed, told)
@@ -54,7 +60,7 @@ def copying(
     if as_json:
         units = {"longest": "characters", "offset": "characters", "covered": "share of characters"}
         drawn = {"num_samples": len(texts), "samples": samples, "seed": seed, "length": length}
-        settings = {"corpus": list(corpus), "least": list(numbers.LEAST), **drawn}
+        settings = {"corpus": list(sources), "least": list(numbers.LEAST), **drawn}
         result = numbers.to_result(found)
         whole = envelope("copying", stored, None, settings, units, result, found.warnings)
         sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
