@@ -54,9 +54,14 @@ def read_numbers(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
     return numbers
 
 
-def check_tensors(session: Session, tensors: Tensors, name: str) -> None:
-    """Raise ModelError unless `tensors` are just those that `session` needs."""
-    parts = dict(parts_of(session, tensors))
+def check_tensors(
+    session: Session, tensors: Tensors, numbers: Mapping[str, Any], name: str
+) -> None:
+    """Raise ModelError unless `tensors` are just those that `session` needs beside `numbers`."""
+    groups = {key.partition(".")[0] for key in tensors}
+    if numbers["step"]:
+        groups |= {"state"} if numbers["scaler"] else {"state", "optimizer"}
+    parts = dict(parts_of(session, tensors, groups))
     for key in tensors:
         if key not in parts:
             shown = strictjson.shown(key)
@@ -75,13 +80,13 @@ def check_tensors(session: Session, tensors: Tensors, name: str) -> None:
 
 
 def parts_of(
-    session: Session, tensors: Tensors
+    session: Session, tensors: Tensors, groups: set[str]
 ) -> Iterator[tuple[str, tuple[str, tuple[int, ...]]]]:
     """Yield (name, (type, shape)) of each tensor of a checkpoint of `session`.
 
-    The state, the moments and the best weights are there as a whole, or not at all.
+    The state, the moments and the best weights are there as a whole, or not at all: as `groups`
+    says. A scaler that has found overflows only has left no moments.
     """
-    groups = {key.partition(".")[0] for key in tensors}
     for key, parameter in session.model.named_parameters():
         shape = tuple(parameter.shape)
         yield f"model.{key}", ("f4", shape)

@@ -87,7 +87,7 @@ def restore(
     Raises ModelError, naming the file `name`, where a part is missing or of another session.
     """
     numbers = read_numbers(metadata, name)
-    check_tensors(session, tensors, name)
+    check_tensors(session, tensors, numbers, name)
     try:
         session.batches.restore(strip(tensors, "cursor."))
         restore_random(session, tensors["random.dropout"])

@@ -21,6 +21,7 @@ from charrnn.modeldir import (
 )
 from charrnn.prepare import prepare
 from charrnn.session import build_session, make_setup
+from charrnn.tensors import encode_tensors
 from charrnn.trainer import NotFiniteError, train_steps
 
 
@@ -50,9 +51,11 @@ def go_on(session, tensors, metadata):
         list(islice(train_steps(session), 2))
     except NotFiniteError:
         return True
-    assert all(np.isfinite(w).all() for w in session.model.to_weights().values())
-    captured, _ = capture(session, events_done=True)
-    assert set(captured) >= {"random.dropout"}
+    captured, numbers = capture(session, events_done=True)
+    if all(np.isfinite(array).all() for array in captured.values() if array.dtype.kind == "f"):
+        return True
+    with pytest.raises(ModelError, match="not finite"):  # huge moments: no file is made of that
+        encode_tensors(captured, numbers)
     return True
 
 
