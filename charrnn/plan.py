@@ -22,6 +22,7 @@ SOFTMAX_SAMPLES = 1024
 EVALUATIONS = 20  # over a run counted in steps
 LOGS = 100
 SAMPLES = 8
+FEW_STEPS = 10  # between two evaluations or samples of a short run
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,8 @@ def choose_intervals(config: TrainConfig, facts: Facts) -> TrainConfig:
         per_epoch = facts.num_tokens / window_tokens(config)
         steps = max(1, round((config.epochs or 1) * per_epoch))
     chosen = {
-        "eval_every": -(-steps // EVALUATIONS),
+        "eval_every": max(-(-steps // EVALUATIONS), min(steps, FEW_STEPS)),
         "log_every": -(-steps // LOGS),
-        "sample_every": -(-steps // SAMPLES),
+        "sample_every": max(-(-steps // SAMPLES), min(steps, FEW_STEPS)),
     }
     return fill(config, chosen)

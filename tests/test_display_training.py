@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from training_reports import HOSTILE, end, evaluation, log, start, step, whole_run
@@ -95,7 +96,7 @@ def test_a_log_line_says_how_far_how_well_and_how_fast():
 
 def test_bits_of_words_are_shown_from_the_first_evaluation_on():
     words = start(config=start().config.__class__(level="word", precision="fp32"))
-    before, _, after = plain([words, step(1), log(1), evaluation(2, 4.0, 1.5), log(2)])[2:]
+    before, _, after = plain([words, step(1), log(1), evaluation(2, 4.0, 1.5), step(2), log(2)])[2:]
     assert "bits/char" not in before
     assert "loss 2.5000 (0.938 bits/char)" in after
 
@@ -268,3 +269,47 @@ def test_the_training_loss_is_an_average_without_the_bias_of_its_start():
     assert progress.train_loss == pytest.approx(3.0)
     progress.update(NoteReport("x"))
     assert progress.notes == ["x"]
+
+
+LONG = "/a very/long path of many words/" + "x" * 90
+
+
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("stopped", ["budget", "signal"])
+def test_on_a_terminal_lines_fold_between_words_and_commands_stay_whole(width, stopped):
+    note = "of several words that say what is to be known of it, and one more"
+    begin = start(notes=(note,), reason="because " * 20 + "so")
+    screen, _ = live([begin, step(1), end(5, Path(LONG), stopped=stopped)], width)
+    lines = screen.lines
+    command = {
+        "budget": f"charrnn sample -m '{LONG}'",
+        "signal": f"charrnn train --resume -o '{LONG}'",
+    }[stopped]
+    assert lines.count(command) == 1
+    texts = [line for line in lines if "x" * 90 not in line]
+    assert all(len(line) < width for line in texts)
+    words = " ".join(texts).split()
+    assert words.count("because") == 20
+    assert set(f"{begin.reason} {note}".split()) <= set(words)
+
+
+def test_a_command_that_fits_stays_on_the_line():
+    screen, _ = live([start(), step(1), end(5)], 120)
+    assert screen.lines[-2].endswith(" -> runs/play   charrnn sample -m runs/play")
+
+
+def test_a_pipe_gets_fifty_log_lines_of_a_long_run_unless_it_asks_for_all():
+    reports = [report for n in range(1, 1001) for report in (step(n, total=1000), log(n))]
+    lines = plain([start(), *reports])[2:]
+    assert 48 <= len(lines) <= 51
+    assert (lines[0].split()[1], lines[-1].split()[1]) == ("1", "1,000")
+    assert len(plain([start(), *reports], every_log=True)) == 1002
+
+
+def test_without_a_held_out_part_no_evaluation_is_shown():
+    bare = start(num_valid_tokens=0)
+    reports = [bare, step(1), evaluation(1, None, None), evaluation(1, None, None, final=True)]
+    lines = plain(reports)
+    assert len(lines) == 2
+    assert "nothing held out" in lines[1]
+    assert "valid" not in "\n".join(live(reports, 80)[0].lines)

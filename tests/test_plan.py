@@ -99,3 +99,13 @@ def test_few_passes_need_no_dropout():
     assert dropout(1_000_000) == 0.3
     assert dropout(100_000_000) == 0
     assert dropout(1_000_000, num_layers=8) == 0
+
+
+def test_a_short_run_is_evaluated_and_sampled_only_now_and_then():
+    def intervals(steps):
+        config = make_plan(TrainConfig(max_steps=steps), SHAKESPEARE).config
+        return config.eval_every, config.log_every, config.sample_every
+
+    assert intervals(20) == (10, 1, 10)
+    assert intervals(4) == (4, 1, 4)
+    assert intervals(150) == (10, 2, 19)

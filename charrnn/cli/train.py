@@ -57,6 +57,7 @@ def run(request: "RunRequest", options: dict[str, Any]) -> None:
         quiet=options.get("quiet", False),
         verbose=options.get("verbose", False),
         shared=as_json and sys.stdout.isatty(),
+        every_log="log_every" in options,
     )
     stop = Stop()
     with (

@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from rich.cells import chop_cells
+from rich.cells import cell_len, chop_cells
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from charrnn.display.ending import start_lines
+from charrnn.display.ending import Line
 from charrnn.display.foreign import visible
 from charrnn.display.numbers import show_duration, show_loss, show_rate
 from charrnn.display.output import Messages
 from charrnn.display.paint import Paint
-from charrnn.display.plain import PlainLog, last_lines
+from charrnn.display.plain import PlainLog
 from charrnn.display.progress import Progress
 from charrnn.display.region import Region
 from charrnn.display.sparkline import sparkline
@@ -68,14 +68,21 @@ class LiveDisplay(PlainLog):
         """Yield the lines for `report` that stay on the screen."""
         match report:
             case StartReport():
-                yield from start_lines(report)
-                yield from (self.warning(note) for note in report.notes)
+                yield from self.start(report)
             case NoteReport():
-                yield self.warning(report.text)
+                yield from self.warning(report.text)
             case EndReport():
                 self.repaint()
                 self.region.forget()
-                yield from last_lines(report, self.paint)
+                yield from self.end(report)
+
+    def folded(self, line: Line, *styles: str) -> Iterator[str]:
+        """Yield `line` folded between words; a command that does not fit gets a line of its own."""
+        width = max(1, self.console.width - 1)
+        lines = [str(line)]
+        if cell_len(lines[0]) > width:
+            lines = [*fold(line.text, width), line.command]
+        yield from (self.paint(part, *styles) for part in lines if part)
 
     def repaint(self) -> None:
         """Paint the panel as it is now."""
@@ -88,6 +95,19 @@ class LiveDisplay(PlainLog):
     def resumed(self) -> None:
         """Start anew below what the shell has written while the process was stopped."""
         self.region.forget()
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Return the words of `text` in lines of at most `width` cells; a longer word stays whole."""
+    lines = [""]
+    for word in text.split():
+        if not lines[-1]:
+            lines[-1] = word
+        elif cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def panel(progress: Progress, width: int) -> RenderableType:
@@ -121,7 +141,7 @@ def fields(progress: Progress) -> Iterator[tuple[str, str]]:
     yield "epoch", f"{step.epoch:.2f}"
     loss = progress.train_loss
     yield "train", show_loss(loss, progress.bits(loss))
-    if evaluation is not None:
+    if evaluation is not None and evaluation.valid_loss is not None:
         yield "valid", show_loss(evaluation.valid_loss, evaluation.valid_bits_per_char)
     rate = step.tokens_per_second if progress.log is None else progress.log.tokens_per_second
     yield "tokens/s", show_rate(rate)

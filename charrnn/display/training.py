@@ -22,15 +22,24 @@ class Display(Protocol):
 
 
 def choose_display(
-    stream: TextIO, color: Color = "auto", *, quiet: bool, verbose: bool, shared: bool
+    stream: TextIO,
+    color: Color = "auto",
+    *,
+    quiet: bool,
+    verbose: bool,
+    shared: bool,
+    every_log: bool = False,
 ) -> Display:
-    """Return a display that writes to `stream`; `shared`: others write to the same terminal."""
+    """Return a display that writes to `stream`; `shared`: others write to the same terminal.
+
+    `every_log`: plain lines leave out no log report.
+    """
     messages, colored = Messages(stream), has_color(color, stream)
     paint = Paint(colored)
     if quiet:
         return QuietLog(messages, paint)
     if shared or not is_terminal(stream) or os.environ.get("TERM") in ("dumb", "", None):
-        return PlainLog(messages, paint, verbose)
+        return PlainLog(messages, paint, verbose, every_log)
     from charrnn.display.live import LiveDisplay, make_console
 
     return LiveDisplay(messages, paint, make_console(stream, colored), verbose)
