@@ -19,6 +19,14 @@ PEAK_RATE = 0.015  # of an LSTM with 256 units
 RATE_FACTORS = {"lstm": 1.0, "peephole": 1.0, "gru": 0.5, "rnn": 0.2}
 SAMPLED_VOCABULARY = 4_000  # symbols: from here on training on a CPU samples the softmax
 SOFTMAX_SAMPLES = 1024
+# Passes under which: dropout with up to 256 units, with more, and weight drop
+REGULARISERS = [
+    (2, 0.0, 0.0, 0.0),
+    (12, 0.1, 0.3, 0.0),
+    (30, 0.2, 0.3, 0.2),
+    (math.inf, 0.5, 0.5, 0.3),
+]
+HARMLESS_PASSES = 11.0  # as which more of them count where nothing can be learnt by heart
 EVALUATIONS = 20  # over a run counted in steps
 LOGS = 100
 SAMPLES = 8
@@ -33,6 +41,7 @@ class Facts:
     vocab_size: int
     device: str  # "cpu" or "cuda"
     num_documents: int | None = None  # None: one endless stream
+    held_out: bool = True  # whether a part of the text tells when learning by heart begins
 
     @property
     def mean_document(self) -> float:
@@ -134,13 +143,25 @@ def expected_passes(config: TrainConfig, facts: Facts) -> float:
 
 def seconds_of_step(config: TrainConfig, facts: Facts) -> float:
     """Return about how many seconds a step takes on this kind of device, found by experiment."""
+    hidden, device = config.hidden_size or 1, facts.device
+    scored = min(facts.vocab_size, config.softmax_samples or facts.vocab_size)
+    products = (recurrent_weights(config, facts) + hidden * scored) * window_tokens(config)
+    return (
+        products / PRODUCTS_PER_SECOND[device]
+        + num_weights(config, facts) * SECONDS_PER_WEIGHT[device]
+    )
+
+
+def recurrent_weights(config: TrainConfig, facts: Facts) -> int:
+    """Return how many numbers the matrices of the layers have."""
     hidden, layers = config.hidden_size or 1, config.num_layers or 1
     inputs = config.embedding_size or facts.vocab_size
-    recurrent = GATES[config.cell] * hidden * (inputs + hidden + (layers - 1) * 2 * hidden)
-    scored = min(facts.vocab_size, config.softmax_samples or facts.vocab_size)
-    products = (recurrent + hidden * scored) * window_tokens(config)
-    weights = recurrent + hidden * facts.vocab_size
-    return products / PRODUCTS_PER_SECOND[facts.device] + weights * SECONDS_PER_WEIGHT[facts.device]
+    return GATES[config.cell] * hidden * (inputs + hidden + (layers - 1) * 2 * hidden)
+
+
+def num_weights(config: TrainConfig, facts: Facts) -> int:
+    """Return about how many numbers are trained."""
+    return recurrent_weights(config, facts) + (config.hidden_size or 1) * facts.vocab_size
 
 
 def window_tokens(config: TrainConfig) -> int:
@@ -165,12 +186,25 @@ def choose_optimization(config: TrainConfig, facts: Facts, passes: float) -> Tra
     rate = PEAK_RATE * RATE_FACTORS[config.cell] * (256 / hidden) ** 0.6
     chosen = {
         "learning_rate": float(f"{rate:.2g}"),
-        "dropout": 0.0 if passes < 2 else 0.1 if hidden <= 256 else 0.3,
         "input_dropout": 0.0,
-        "weight_drop": 0.0,
         "weight_decay": 0.1,
+        **choose_dropout(config, facts, passes),
     }
     return fill(config, chosen)
+
+
+def choose_dropout(config: TrainConfig, facts: Facts, passes: float) -> dict[str, float]:
+    """Return what is dropped: more, the more often a network that could learn it by heart reads.
+
+    A text of which nothing is held out may be meant to be learnt by heart.
+    """
+    if num_weights(config, facts) < facts.num_tokens or not facts.held_out:
+        passes = min(passes, HARMLESS_PASSES)
+    _, small, large, weights = next(row for row in REGULARISERS if passes < row[0])
+    return {
+        "dropout": small if (config.hidden_size or 0) <= 256 else large,
+        "weight_drop": weights,
+    }
 
 
 def choose_intervals(config: TrainConfig, facts: Facts) -> TrainConfig:

@@ -46,7 +46,13 @@ def make_setup(config: TrainConfig, dataset: Dataset, initial: StoredModel | Non
     if config.document != "stream":
         documents = int(np.count_nonzero(dataset.train == bos_id))
     vocab_size = len(dataset.tokenizer)
-    facts = Facts(len(dataset.train), vocab_size, config.device.partition(":")[0], documents)
+    facts = Facts(
+        len(dataset.train),
+        vocab_size,
+        config.device.partition(":")[0],
+        documents,
+        held_out=len(dataset.valid) > 0,
+    )
     plan = make_plan(config, facts)
     config = plan.config
     model = ModelConfig(

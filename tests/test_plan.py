@@ -109,3 +109,20 @@ def test_a_short_run_is_evaluated_and_sampled_only_now_and_then():
     assert intervals(20) == (10, 1, 10)
     assert intervals(4) == (4, 1, 4)
     assert intervals(150) == (10, 2, 19)
+
+
+def test_a_network_that_could_learn_its_text_by_heart_is_regularised_by_the_passes():
+    def drops(num_tokens, epochs, hidden_size=256, **facts):
+        config = TrainConfig(epochs=epochs, hidden_size=hidden_size)
+        config = make_plan(config, Facts(num_tokens, 65, "cpu", **facts)).config
+        return config.dropout, config.weight_drop
+
+    assert [drops(90_000, epochs) for epochs in (1, 5, 20, 60)] == [
+        (0.0, 0.0),
+        (0.1, 0.0),
+        (0.2, 0.2),
+        (0.5, 0.3),
+    ]
+    assert drops(1_000_000, 20, hidden_size=512) == (0.3, 0.2)
+    assert drops(1_000_000, 60) == (0.1, 0.0)  # fewer weights than tokens
+    assert drops(90_000, 60, held_out=False) == (0.1, 0.0)
