@@ -78,7 +78,8 @@ def check_object(
     for key, item in value.items():
         kinds = required[key] if key in required else optional[key]
         if not _is_a(item, kinds if isinstance(kinds, tuple) else (kinds,)):
-            raise ModelError(f"{name}: {key} has the wrong type: {shown(item)}")
+            named = key if key.isidentifier() and len(key) < _SHOWN else shown(key)
+            raise ModelError(f"{name}: {named} has the wrong type: {shown(item)}")
     return value
 
 

@@ -14,7 +14,7 @@ from model_directories import make_config, make_tokenizer, make_weights
 from charrnn.cli.configfile import read_options
 from charrnn.cli.options import items_of
 from charrnn.config import ModelConfig, SampleConfig, TrainConfig
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, ModelError
 from charrnn.modeldir import (
     config_from_json,
     config_to_json,
@@ -70,6 +70,16 @@ def test_a_flip_with_a_right_checksum_gives_other_finite_numbers_or_a_refusal(co
         found = outcome(lambda data=data: decode_tensors(resealed(data), "F"), "F")
         if found is not None:
             is_sound(found)
+
+
+def test_a_key_of_the_metadata_is_shown_short_and_escaped():
+    header = json.loads(WEIGHTS[8 : 8 + int.from_bytes(WEIGHTS[:8], "little")])
+    header["__metadata__"]["\x1b[2J" + "x" * 5000] = 1
+    text = json.dumps(header).encode()
+    with pytest.raises(ModelError) as caught:
+        decode_tensors(len(text).to_bytes(8, "little") + text, "F")
+    assert len(str(caught.value)) < 200
+    assert "\x1b" not in str(caught.value)
 
 
 SMALL = {
