@@ -1,6 +1,7 @@
 """`charrnn train` around its run: what is shown where, and what signals do."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -9,7 +10,10 @@ import time
 
 import pytest
 from commands import TESTS, complaint, environment
+from training_reports import end as end_report
+from training_reports import step
 
+from charrnn.cli.events import json_event
 from charrnn.prepare import stem_of
 
 FAKE = [sys.executable, str(TESTS / "fake_training.py"), "train", "a.txt"]
@@ -77,14 +81,34 @@ def test_nothing_goes_to_standard_output_and_plain_lines_to_stderr(tmp_path):
     assert (tmp_path / "closed").exists()
 
 
-def test_json_lines_are_the_records_of_the_log(tmp_path):
+def test_json_lines_are_the_records_of_the_log_between_start_and_end(tmp_path):
     process = train("--json", "-q", tmp_path=tmp_path)
-    records = [json.loads(line) for line in process.stdout.splitlines()]
+    start, *records, end = (json.loads(line) for line in process.stdout.splitlines())
     assert [record["event"] for record in records] == ["log"] * 8 + ["eval", "sample"]
     assert records[0]["step"] == 1
     assert list(records[0])[:3] == ["event", "step", "epoch"]
     assert records[-1]["text"] == "\x1b[31mTo be\n[/x]"
     assert process.stderr == b""
+    assert (start["event"], start["directory"]) == ("start", "runs/play")
+    assert (start["resumed_from"], start["notes"]) == (None, [])
+    assert (start["model"]["vocab_size"], start["options"]["seq_length"]) == (65, 7)
+    assert (start["num_parameters"], start["num_valid_tokens"]) == (12_345, 111)
+    assert end == {
+        "event": "end",
+        "step": 8,
+        "directory": "runs/play",
+        "elapsed_seconds": 187.0,
+        "best_loss": 1.5,
+        "best_bits_per_char": 2.164,
+        "best_step": 8,
+        "stopped": "budget",
+    }
+
+
+def test_a_loss_in_bits_that_is_not_known_is_null():
+    assert json_event(end_report(5, bits=math.nan))["best_bits_per_char"] is None
+    assert json_event(end_report(5, loss=None, bits=None))["best_loss"] is None
+    assert json_event(step(5)) is None
 
 
 def test_colours_come_when_they_are_asked_for(tmp_path):
@@ -114,7 +138,7 @@ def test_a_run_goes_on_when_nobody_reads_its_json(tmp_path):
     redirect = "| head -1; exit ${PIPESTATUS[0]}"
     process = train("--json", tmp_path=tmp_path, redirect=redirect, STEPS="40")
     assert process.returncode == 0
-    assert json.loads(process.stdout)["step"] == 1
+    assert json.loads(process.stdout)["event"] == "start"
     assert process.stderr.splitlines()[-1].startswith(b"best loss")
 
 

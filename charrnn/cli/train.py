@@ -73,15 +73,17 @@ def run(request: "RunRequest", options: dict[str, Any]) -> None:
 
 
 def write_json(report: "Report") -> bool:
-    """Write what the log keeps of `report` as a JSON line; return whether anybody reads it.
+    """Write `report` as a JSON line, if it has one; return whether anybody reads them.
 
     A run goes on without readers: its result is the model.
     """
+    from charrnn.cli.events import json_event
     from charrnn.strictjson import dumps
 
-    if not hasattr(report, "record"):
+    event = json_event(report)
+    if event is None:
         return True
-    line = dumps(report.record(), indent=None, sort_keys=False).decode("ascii")
+    line = dumps(event, indent=None, sort_keys=False).decode("ascii")
     try:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

@@ -26,7 +26,7 @@ class RunOptions:
     )
     quiet: bool = option(False, "Show warnings only.")
     verbose: bool = option(False, "Show more, such as each save.")
-    json: bool = option(False, "Write the metrics to standard output as JSON lines.")
+    json: bool = option(False, "Write start, metrics and end to standard output as JSON lines.")
     color: Color = option("auto", "Colours on standard error.", None, Color)
 
 
