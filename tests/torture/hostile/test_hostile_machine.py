@@ -157,7 +157,10 @@ class Directory(RuleBasedStateMachine):
         self.home.cleanup()
 
 
-@pytest.mark.parametrize("amount", [4, pytest.param(60, marks=pytest.mark.torture)])
+SWEEPS = [pytest.param(10, marks=pytest.mark.torture, id=f"sweep-{n}") for n in range(8)]
+
+
+@pytest.mark.parametrize("amount", [4, *SWEEPS])
 def test_whatever_happens_to_a_directory_a_finished_run_is_the_undisturbed_one(
     amount, tmp_path, monkeypatch
 ):
@@ -166,9 +169,9 @@ def test_whatever_happens_to_a_directory_a_finished_run_is_the_undisturbed_one(
     monkeypatch.setattr("charrnn.loop.TRAINING_SAMPLE", SampleConfig(length=12))
     options = settings(
         max_examples=amount,
-        stateful_step_count=7 if amount < 10 else 14,
+        stateful_step_count=7 if amount < 5 else 14,
         deadline=None,
-        derandomize=amount < 10,
+        derandomize=amount < 5,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(Directory, settings=options)
