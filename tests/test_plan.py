@@ -117,9 +117,10 @@ def test_a_network_that_could_learn_its_text_by_heart_is_regularised_by_the_pass
         config = make_plan(config, Facts(num_tokens, 65, "cpu", **facts)).config
         return config.dropout, config.weight_drop
 
-    assert [drops(90_000, epochs) for epochs in (1, 5, 20, 60)] == [
+    assert [drops(90_000, epochs) for epochs in (1, 5, 12, 20, 60)] == [
         (0.0, 0.0),
         (0.1, 0.0),
+        (0.2, 0.1),
         (0.2, 0.2),
         (0.5, 0.3),
     ]
