@@ -30,6 +30,7 @@ from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session, train_steps
 from charrnn.validate import expected_seconds, validate
 
 MAX_DIVERGENCES = 3
+LONG_SECONDS = 10.0  # of waiting after the budget: said
 
 
 class RunLoop:
@@ -177,11 +178,16 @@ class RunLoop:
         )
 
     def _finish(self) -> Iterator[Report]:
-        """Evaluate the last and then the best weights, and write the finished run."""
+        """Evaluate the last and then the best weights, and write the finished run.
+
+        Where the last ones are the only ones that could be the best, once is enough.
+        """
         session = self.session
         why: Ending = "patience" if session.progress() < 1 else "budget"
+        pending = session.best.weights is not None and session.evaluated_step != session.step
         try:
-            if session.evaluated_step != session.step:
+            yield from self._announce(2 if pending else 1)
+            if pending:
                 yield self._evaluate()
             if session.sampled_step != session.step:
                 yield self._sample()
@@ -194,17 +200,31 @@ class RunLoop:
         self.recorder.save_record(finished=True)
         yield self._end(why)
 
+    def _announce(self, num_evaluations: int) -> Iterator[NoteReport]:
+        """Say how long the evaluations behind the budget take, where that is long."""
+        session = self.session
+        speed = max(1, session.tokens) / max(1e-9, session.elapsed_seconds)
+        seconds = num_evaluations * expected_seconds(self.setup, speed)
+        if seconds > LONG_SECONDS:
+            yield NoteReport(
+                f"the budget is over: measuring {len(self.setup.dataset.valid):,} held-out tokens "
+                f"takes about {seconds:.0f} s more; less with a smaller --valid-frac"
+            )
+
     def _final_evaluation(self) -> EvalReport:
         """Measure the best weights with the full burn-in: the run's result."""
         session = self.session
         present = session.model.to_weights()
-        best = session.best.weights or present
+        best, best_step = session.best.weights or present, session.best.step
+        if session.best.weights is None:
+            best_step = session.step
         session.model.load_weights(best)
         try:
             report = validate(session, self.setup, self.stop, quick=False)
         finally:
             session.model.load_weights(present)
-        report = replace(report, best_step=session.best.step, best=True, final=True)
+        report = replace(report, best_step=best_step, best=True, final=True)
+        session.best = replace(session.best, step=best_step, weights=best)
         if report.valid_loss is not None:
             session.best.loss = report.valid_loss
             session.best.bits_per_char = report.valid_bits_per_char or math.nan

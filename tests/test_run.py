@@ -22,7 +22,7 @@ from charrnn.reports import (
     StepReport,
 )
 from charrnn.run import run_training
-from charrnn.store import RunLock
+from charrnn.store import RunLock, remove_file
 
 
 @pytest.fixture
@@ -134,6 +134,24 @@ def test_resuming_a_finished_run_changes_no_byte(corpus):
     }
     assert len(reports) == 1
     assert after == before
+
+
+def test_a_checkpoint_that_the_last_save_could_not_remove_goes_with_the_resume(corpus, monkeypatch):
+    directory = corpus.parent / "run"
+
+    def remove(path):
+        if max(directory.glob("checkpoints/*")).name == "step-00000040.safetensors":
+            raise StoreError("cannot remove")
+        remove_file(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("charrnn.modeldir.checkpoints.remove_file", remove)
+        with pytest.raises(StoreError):
+            finish(ask(corpus))
+    assert len(list(directory.glob("checkpoints/*"))) == 3
+    finish(ask(corpus, resume=True))
+    kept = sorted(path.name for path in directory.glob("checkpoints/*"))
+    assert kept == ["step-00000035.safetensors", "step-00000040.safetensors"]
 
 
 def test_a_larger_budget_goes_on_and_says_that_the_schedule_is_fitted_anew(corpus):
@@ -367,3 +385,23 @@ def test_logged_losses_are_means_since_the_last_line(corpus):
     steps = [r.loss for r in only(reports, StepReport)]
     for log in only(reports, LogReport):
         assert log.loss == pytest.approx(np.mean(steps[log.step - 4 : log.step]))
+
+
+def test_weights_that_were_never_evaluated_are_evaluated_once(corpus):
+    reports = finish(ask(corpus, eval_every=0, max_steps=5))
+    (final,) = only(reports, EvalReport)
+    assert (final.final, final.step, final.best_step) == (True, 5, 5)
+    assert (reports[-1].best_loss, reports[-1].best_step) == (final.valid_loss, 5)
+    again = finish(ask(corpus, eval_every=0, max_steps=5, resume=True))
+    assert (again[-1].best_loss, again[-1].best_step) == (final.valid_loss, 5)
+
+
+def test_a_long_evaluation_behind_the_budget_is_said(corpus, monkeypatch):
+    monkeypatch.setattr("charrnn.loop.expected_seconds", lambda setup, speed: 6.0)
+    assert not only(finish(ask(corpus, eval_every=0, max_steps=5)), NoteReport)
+    reports = finish(ask(corpus, eval_every=3, max_steps=5, force=True))
+    (note,) = only(reports, NoteReport)
+    assert note.text.startswith(
+        "the budget is over: measuring 301 held-out tokens takes about 12 s"
+    )
+    assert reports.index(note) < reports.index(only(reports, EvalReport)[-2])
