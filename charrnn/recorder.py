@@ -14,6 +14,7 @@ from charrnn.config import ModelConfig, SampleConfig
 from charrnn.modeldir import (
     StoredModel,
     clear_run,
+    prune_checkpoints,
     trim_metrics,
     write_checkpoint,
     write_model,
@@ -62,6 +63,12 @@ class Recorder:
         clear_run(self.directory)
         self.save_model(weights, None)
         write_train_record(self.directory, self.record)
+
+    def settle(self, step: int) -> None:
+        """Do what was left undone after the last checkpoint of a finished run."""
+        self.resume_at(step)
+        prune_checkpoints(self.directory, step)
+        self.save_record(finished=True)
 
     def save_record(self, *, finished: bool) -> None:
         """Write train.json anew."""

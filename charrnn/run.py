@@ -73,8 +73,7 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
             session.best.misses = 0
         if flags.get("finished") and (session.progress() >= 1 or session.out_of_patience()):
             if not (prepared.record or {}).get("finished"):  # killed at the very last write
-                recorder.resume_at(session.step)
-                recorder.save_record(finished=True)
+                recorder.settle(session.step)
             yield finished_report(prepared, session)
             return
     yield start_report(prepared, setup, session, notes, found is not None)

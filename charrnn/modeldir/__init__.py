@@ -3,6 +3,7 @@
 from charrnn.modeldir.checkpoints import (
     Checkpoint,
     list_checkpoints,
+    prune_checkpoints,
     read_newest_checkpoint,
     write_checkpoint,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "generation_to_json",
     "is_charrnn_run",
     "list_checkpoints",
+    "prune_checkpoints",
     "read_metrics",
     "read_model",
     "read_newest_checkpoint",

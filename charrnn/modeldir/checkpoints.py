@@ -70,21 +70,29 @@ def write_checkpoint(
 ) -> Path:
     """Write a checkpoint beside the model in `directory` and return its path.
 
-    Then removes what it supersedes: later steps, which a resumed run has left behind, and all but
-    the newest two. Raises StoreError; then the older checkpoints are all there.
+    Then removes what it supersedes. Raises StoreError; then there is an older one, or this one.
     """
     marks = {"step": str(step), **fingerprints(*_description(directory))}
     data = encode_tensors(tensors, {**metadata, **marks})
     path = directory / CHECKPOINTS / f"step-{step:08d}.safetensors"
-    others = list_checkpoints(directory)
+    list_checkpoints(directory)  # refuses a linked folder
     make_directory(path.parent, parents=False)
     write_file(path, data, follow=False)
-    kept = [path, *(other for other in others if checkpoint_step(other) < step)][:NUM_KEPT]
-    for other in others:
-        if other not in kept:
-            remove_file(other)
-    clean_temporaries(path.parent)
+    prune_checkpoints(directory, step)
     return path
+
+
+def prune_checkpoints(directory: Path, step: int) -> None:
+    """Remove what the checkpoint of `step` supersedes, and what killed writers left.
+
+    That is all but the newest two, and later steps, which a resumed run has left behind.
+    """
+    paths = list_checkpoints(directory)
+    kept = [path for path in paths if checkpoint_step(path) <= step][:NUM_KEPT]
+    for path in paths:
+        if path not in kept:
+            remove_file(path)
+    clean_temporaries(directory / CHECKPOINTS)
 
 
 def read_newest_checkpoint(directory: Path) -> Checkpoint | None:
