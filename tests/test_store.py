@@ -12,6 +12,7 @@ from charrnn.errors import StoreError
 from charrnn.store import (
     Journal,
     RunLock,
+    clean_abandoned,
     clean_temporaries,
     make_directory,
     read_file,
@@ -184,3 +185,18 @@ def test_many_writes_leave_no_descriptor_and_no_file(tmp_path):
             write_file(tmp_path / "x", b"y")
     assert descriptors() == before
     assert names(tmp_path) == ["x"]
+
+
+def test_what_killed_writers_of_one_file_left_goes_and_nothing_else(tmp_path):
+    gone, here = 999_999_999, os.getpid()  # no system has so many processes
+    name = "p" * 240
+    own = f".{'p' * 200}.{gone}-0123abcd.tmp"
+    others = (f".{'p' * 200}.{here}-0123abcd.tmp", f".q.{gone}-0123abcd.tmp", "p.tmp")
+    for file in (own, *others):
+        (tmp_path / file).touch()
+    clean_abandoned(tmp_path / name)
+    assert names(tmp_path) == sorted(others)
+    clean_abandoned(tmp_path / "missing" / "q")
+    (tmp_path / "link").symlink_to(tmp_path / "q")
+    clean_abandoned(tmp_path / "link")
+    assert names(tmp_path) == sorted([others[0], "link", "p.tmp"])

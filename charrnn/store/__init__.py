@@ -1,6 +1,7 @@
 """Files written whole or not at all, locks, logs and spools: the only writer of the package."""
 
 from charrnn.store.files import (
+    clean_abandoned,
     clean_temporaries,
     is_temporary,
     make_directory,
@@ -19,6 +20,7 @@ __all__ = [
     "Journal",
     "RunLock",
     "cache_directory",
+    "clean_abandoned",
     "clean_temporaries",
     "is_temporary",
     "make_directory",

@@ -17,7 +17,7 @@ from pathlib import Path
 from charrnn.errors import StoreError
 
 Block = bytes | bytearray | memoryview
-_TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL)
+_TEMPORARY = re.compile(r"\.(.+)\.(\d{1,18})-[0-9a-f]{8}\.tmp", re.DOTALL)
 _NAME_BYTES = 200  # of a temporary file's name, so that with its suffix it stays under 255
 _COMPARED_BYTES = 1 << 26  # larger files are not read to see whether they must be written
 
@@ -124,6 +124,33 @@ def clean_temporaries(directory: Path) -> None:
                     Path(entry).unlink()
 
 
+def clean_abandoned(path: Path) -> None:
+    """Remove what killed writers of the file `path` left, where no lock keeps others out.
+
+    A writer is taken for killed where this machine has no process of its number.
+    """
+    target = Path(os.path.realpath(path))
+    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            match = _TEMPORARY.fullmatch(entry.name)
+            if match is None or match[1] != _short_name(target) or is_alive(int(match[2])):
+                continue
+            if entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    Path(entry).unlink()
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether this machine has a process with the number `pid`."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
 def is_temporary(name: str) -> bool:
     """Return whether a killed writer may have left a file called `name`."""
     return _TEMPORARY.fullmatch(name) is not None
@@ -131,7 +158,7 @@ def is_temporary(name: str) -> bool:
 
 def create_temporary(target: Path, mode: int) -> tuple[Path, int]:
     """Return a new empty file beside `target`, and a descriptor to read and write it."""
-    name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
+    name = _short_name(target)
     temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     return temporary, os.open(temporary, flags, mode)
@@ -182,6 +209,10 @@ def _removed_on_failure(temporary: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _short_name(target: Path) -> str:
+    return os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
 
 
 def _holds(path: Path, data: Block) -> bool:

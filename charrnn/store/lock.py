@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charrnn.errors import BusyError, StoreError
-from charrnn.store.files import check_regular, make_directory, store_errors, write_all
+from charrnn.store.files import check_regular, is_alive, make_directory, store_errors, write_all
 
 LOCK_NAME = ".lock"
 _ATTEMPTS = 100
@@ -123,17 +123,7 @@ def _holder(descriptor: int) -> str:
     text, deadline = b"", time.monotonic() + _PID_WAIT
     while time.monotonic() < deadline:
         text = os.pread(descriptor, 32, 0).strip()
-        if text.isdigit() and _is_alive(int(text)):
+        if text.isdigit() and is_alive(int(text)):
             return f"process {int(text)}"
         time.sleep(0.005)
     return "another process"
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True

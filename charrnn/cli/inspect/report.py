@@ -54,7 +54,7 @@ def report(
     from charrnn.cli.parsing import parse_choice
     from charrnn.display.report import render
     from charrnn.display.views.waiting import waiting
-    from charrnn.store import write_file
+    from charrnn.store import clean_abandoned, write_file
     from charrnn.strictjson import dumps
     from charrnn.views import report as numbers
     from charrnn.views.envelope import open_model
@@ -75,6 +75,8 @@ def report(
             update(step.what, step.done, step.total)
     beside = numbers.json_path(page)
     whole = dumps(numbers.to_json(found, request), indent=None)
+    for path in (beside, page):
+        clean_abandoned(path)
     write_file(beside, whole + b"\n")
     write_file(page, render(found, beside.name))
     if as_json:
