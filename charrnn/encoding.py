@@ -24,6 +24,7 @@ from charrnn.tokenizer import Tokenizer
 from charrnn.tokenizer_json import SPECIALS, UNK
 from charrnn.vocabulary import BOS_PLACE, EOS_PLACE, Collector, Encoded, make_collector
 
+MAX_SKIPPED = 10_000  # symbols that are left out and whose places are known
 UNK_PLACE = SPECIALS.index(UNK)  # a provisional id
 Ids = NDArray[np.generic]  # (N,) of uint8, uint16 or int32
 
@@ -35,6 +36,7 @@ class EncodedText:
     ids: Ids
     num_unknown: int  # these, and the words that are <unk>
     records: tuple[SourceRecord, ...] = ()
+    skipped: tuple[tuple[int, str], ...] = ()  # the first left out: before which token, the symbol
 
 
 def id_dtype(vocab_size: int) -> np.dtype[np.generic]:
@@ -151,6 +153,8 @@ class Translator:
         self.table = final.astype(id_dtype(len(tokenizer)))  # (P,)
         self.cut = cut  # tokens before the held-out part; less, once some of them were left out
         self.num_unknown = 0  # from the cut on
+        self.skipped: list[tuple[int, str]] = []
+        self._symbols, self._num_kept = symbols, 0
         self._before = cut  # provisional ids before the cut that have not come yet
 
     def __call__(self, chunk: NDArray[np.integer]) -> Ids:
@@ -161,10 +165,19 @@ class Translator:
             self.num_unknown += int(np.count_nonzero(unknown[before:]))
             if self.lossy:
                 self.cut -= int(np.count_nonzero(unknown[:before]))
+                self._skip(chunk, unknown)
                 chunk = chunk[~unknown]
         if chunk.dtype == self.table.dtype == np.uint8:  # twice as fast
             return np.frombuffer(chunk.tobytes().translate(self._bytes), dtype=np.uint8)
         return self.table.take(chunk)
+
+    def _skip(self, chunk: NDArray[np.integer], unknown: NDArray[np.bool_]) -> None:
+        """Keep the places of the symbols that are left out, as long as there are not too many."""
+        at = np.flatnonzero(unknown)[: MAX_SKIPPED - len(self.skipped)]
+        before = np.cumsum(~unknown)[at] + self._num_kept
+        symbols = (self._symbols[i] for i in chunk[at].tolist())
+        self.skipped += zip(before.tolist(), symbols, strict=True)
+        self._num_kept += int(np.count_nonzero(~unknown))
 
     @cached_property
     def _bytes(self) -> bytes:
@@ -185,7 +198,9 @@ def translate(text: CollectedText, tokenizer: Tokenizer, cut: int = 0) -> tuple[
         for chunk in text.spool.chunks():
             spool.append(translator(chunk))
         text.spool.close()
-    return EncodedText(spool.view(), translator.num_unknown, text.records), translator.cut
+    skipped = tuple(translator.skipped)
+    found = EncodedText(spool.view(), translator.num_unknown, text.records, skipped)
+    return found, translator.cut
 
 
 def encode_sources(

@@ -121,3 +121,8 @@ def test_numbers_have_a_true_minus_and_nothing_has_no_sign():
 def test_the_last_of_several_sentences_is_the_caveat():
     assert finding_of("It is -0.5. Or not.", "x") == ("It is −0.5.", "Or not.")
     assert finding_of("It is 0.5 in c:0:-x.", "Mind.") == ("It is 0.5 in c:0:-x.", "Mind.")
+
+
+def test_unknown_symbols_are_crossed_out_within_the_span_of_the_next_one():
+    html = painted_each(["a", "b"], [0.0, 1.0], [(1, "é"), (1, "<"), (2, "z")])
+    assert html == '<i class="q0">a</i><i class="q20"><s>é&lt;</s>b</i>'

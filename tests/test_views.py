@@ -17,8 +17,9 @@ from charrnn.model import LanguageModel
 from charrnn.modeldir import read_model, write_model
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.compare import compare_ngram
-from charrnn.views.curve import late_gain, read_curve, verdict
+from charrnn.views.curve import evaluations_of, late_gain, read_curve, verdict
 from charrnn.views.envelope import finite, open_text, validation_part
+from charrnn.views.skipped import with_skipped
 from charrnn.views.summary import bigram_loss, sentence, summarize
 from charrnn.views.surprisal import group_by, measure_surprisal
 
@@ -140,6 +141,35 @@ def test_rank_entropy_and_guesses_follow_from_the_probabilities(run, tmp_path):
         assert found.guess_shares[index - 1, 0] == pytest.approx(row.max(), abs=1e-5)
 
 
+def test_unknown_symbols_are_named_with_their_places_and_shown_where_they_stand(run, tmp_path):
+    (tmp_path / "text").write_text("é1 and\n ü 2: ß")
+    arguments = ["inspect", "surprisal", str(tmp_path / "text"), "-m", str(run)]
+    value = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    skipped = value["result"]["skipped"]
+    assert [(one["before"], one["symbol"]) for one in skipped] == [(0, "é"), (7, "ü"), (11, "ß")]
+    assert value["result"]["totals"]["num_unknown"] == 3
+    lines = CliRunner().invoke(app, arguments, env={"NO_COLOR": "1"}).stdout.splitlines()
+    assert "3 characters are not in the vocabulary" in " ".join(lines[:2])
+    at = lines.index("é1·and⏎")
+    assert lines[at + 1][0] == "?"
+    assert lines[at + 2] == "·ü·2:·ß"
+    assert [i for i, mark in enumerate(lines[at + 3]) if mark == "?"] == [1, 6]
+
+
+def test_the_unknown_symbols_change_no_number(run, tmp_path):
+    (tmp_path / "plain").write_text("1 and 2: [x/]")
+    (tmp_path / "odd").write_text("1 éand 2é: [x/é]é")
+    stored = read_model(run)
+    texts = [open_text(stored, [str(tmp_path / name)]) for name in ("plain", "odd")]
+    plain, odd = (measure_surprisal(stored, text, top_k=2) for text in texts)
+    np.testing.assert_array_equal(plain.nats, odd.nats)
+    wider, pieces, flags = with_skipped(odd, list("1 and 2: [x/]"), texts[1].skipped)
+    assert "".join(pieces) == "1 éand 2é: [x/é]é"
+    assert "".join(p for p, lost in zip(pieces, flags, strict=True) if lost) == "éééé"
+    np.testing.assert_array_equal(wider.guesses[~flags], odd.guesses)
+    assert np.isnan(wider.nats[flags]).all()
+
+
 def test_words_and_lines_are_the_text_and_their_sums_the_whole():
     pieces = list("To be,  or\nnot ")
     nats = np.arange(len(pieces), dtype=np.float64)
@@ -221,6 +251,18 @@ def test_the_curve_says_whether_it_still_learns():
     flat = [{"step": s, "valid_loss": 1.5} for s in range(10, 110, 10)]
     assert late_gain(flat) == 0
     assert late_gain(flat[:2]) is None
+
+
+def test_the_last_evaluation_is_on_the_curve_once_and_only_at_its_own_step():
+    def line(step, loss, **more):
+        return {"event": "eval", "step": step, "valid_loss": loss, **more}
+
+    way = [line(5, 2.0), line(10, 1.5)]
+    assert evaluations_of([*way, line(10, 1.5, final=True, best_step=10)]) == way
+    assert evaluations_of([*way, line(12, 1.5, final=True, best_step=10)]) == way
+    last = line(12, 1.4, final=True, best_step=12)
+    assert evaluations_of([*way, last, {"event": "log", "step": 3}]) == [*way, last]
+    assert evaluations_of([line(3, None)]) == []
 
 
 def test_numbers_that_are_not_finite_become_null():

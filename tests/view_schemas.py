@@ -143,6 +143,7 @@ RESULTS = {
         nats=GAPS,
         entropy=GAPS,
         excess=GAPS,
+        skipped=each(whole(before=COUNT, symbol=TEXT)),
         ratio=GAPS,
         rank=each(COUNT),
         guesses=each(each(COUNT)),

@@ -40,8 +40,7 @@ def read_curve(directory: Path) -> Curve:
         raise ConfigError(f"{path} is not there: needs the directory of a run")
     lines = read_metrics(path)
     log = [line for line in lines if line.get("event") == "log"]
-    measured = [line for line in lines if line.get("event") == "eval" and not line.get("final")]
-    evaluations = [line for line in measured if line.get("valid_loss") is not None]
+    evaluations = evaluations_of(lines)
     if not log and not evaluations:
         raise ConfigError(f"{path} has no losses: needs a run that made some steps")
     best = min(evaluations, key=lambda line: float(line["valid_loss"]), default=None)
@@ -56,6 +55,20 @@ def read_curve(directory: Path) -> Curve:
         clipped=sum(n > clip for n in norms) / len(norms) if clip and norms else None,
         gain=late_gain(evaluations),
     )
+
+
+def evaluations_of(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the evaluations on the way; that of the best weights too where it was the last one."""
+    measured = [
+        line for line in lines if line.get("event") == "eval" and line.get("valid_loss") is not None
+    ]
+    steps = {line["step"] for line in measured if not line.get("final")}
+    return [
+        line
+        for line in measured
+        if not line.get("final")
+        or (line["step"] not in steps and line.get("best_step", line["step"]) == line["step"])
+    ]
 
 
 def late_gain(evaluations: list[dict[str, Any]]) -> float | None:

@@ -30,6 +30,7 @@ class Inspected:
     path: str | None
     sha256: str | None
     part: str  # "text" that was given, or "validation"
+    skipped: tuple[tuple[int, str], ...] = ()  # unknown symbols: before which token, and which
 
 
 def open_model(model: str | None) -> StoredModel:
@@ -64,6 +65,7 @@ def open_text(stored: StoredModel, texts: Sequence[str]) -> Inspected:
         None if record is None else record.path,
         None if record is None else record.sha256,
         "text",
+        found.skipped,
     )
 
 

@@ -24,6 +24,7 @@ from charrnn.views.envelope import run_directory
 from charrnn.views.report_choice import choose_target
 from charrnn.views.report_request import Made, Request, Scored, Steps, corpus_text, drain
 from charrnn.views.report_units import make_units
+from charrnn.views.skipped import skipped_rows
 
 Found = Mapping[str, Made]
 PAINTED, GUESSES = 2400, 6  # tokens that are painted, and what was expected in place of each
@@ -53,8 +54,9 @@ def make_surprisal(request: Request, _: Found) -> Steps[Made]:
     found = surprisal.measure_surprisal(request.stored, text)
     symbols = request.stored.tokenizer.pieces
     result = surprisal.to_result(found, [symbols[int(i)] for i in text.ids[:PAINTED]], PAINTED)
+    result["skipped"] = skipped_rows([one for one in text.skipped if one[0] < PAINTED])
     warnings = surprisal.warnings_of(request.stored, found.totals)
-    settings = {"top_k": 0, "exact": False}
+    settings = {"top_k": 0, "exact": False, "adapt": False}
     beginning = replace(text, ids=text.ids[:PAINTED])
     painted = surprisal.measure_surprisal(request.stored, beginning, top_k=GUESSES)
     warnings += request.first(PAINTED)

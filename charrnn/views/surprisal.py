@@ -216,8 +216,8 @@ def warnings_of(stored: StoredModel, totals: Totals) -> list[str]:
         )
     if stored.tokenizer.level != "word" and totals.num_unknown:
         found.append(
-            f"{totals.num_unknown} characters are not in the vocabulary: they are skipped, and "
-            "are in no total"
+            f"{totals.num_unknown:,} characters are not in the vocabulary: they are skipped "
+            "(marked with ?), and are in no total"
         )
     return found
 

@@ -34,7 +34,13 @@ def surprisal(
     from charrnn.strictjson import dumps
     from charrnn.views import adapted as dynamic
     from charrnn.views.envelope import envelope, open_model, open_text
-    from charrnn.views.surprisal import UNITS, measure_surprisal, to_result, warnings_of
+    from charrnn.views.skipped import skipped_rows, with_skipped
+    from charrnn.views.surprisal import (
+        UNITS,
+        measure_surprisal,
+        to_result,
+        warnings_of,
+    )
 
     if by not in PARTS:
         raise ConfigError(f"--by is {by!r}: needs one of {', '.join(PARTS)}")
@@ -49,6 +55,7 @@ def surprisal(
         result = to_result(found, [symbols[int(i)] for i in inspected.ids])
         if adapted is not None:
             result["adapted"] = dynamic.to_result(adapted, found.totals.loss)
+        result["skipped"] = skipped_rows(inspected.skipped)
         settings = {"top_k": top_k, "exact": exact, "adapt": adapt}
         whole = envelope("surprisal", stored, inspected, settings, UNITS, result, warnings)
         sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
@@ -56,5 +63,15 @@ def surprisal(
     from charrnn.display.views.surprisal import show_surprisal
 
     pieces = [symbols[int(i)] or "⟨s⟩" for i in inspected.ids]
+    found, pieces, skipped = with_skipped(found, pieces, inspected.skipped)
     said = None if adapted is None else dynamic.sentence(adapted, found.totals.loss)
-    show_surprisal(found, pieces, symbols, warnings, unit=by, everything=everything, adapted=said)
+    show_surprisal(
+        found,
+        pieces,
+        symbols,
+        warnings,
+        unit=by,
+        everything=everything,
+        adapted=said,
+        skipped=skipped,
+    )

@@ -45,13 +45,22 @@ def painted(pieces: Iterable[str], shares: Iterable[float]) -> Markup:
     return Markup("").join(parts)
 
 
-def painted_each(pieces: Sequence[str], shares: Iterable[float]) -> Markup:
-    """Return a text, every token in a span of its own."""
+def painted_each(
+    pieces: Sequence[str], shares: Iterable[float], skipped: Sequence[tuple[int, str]] = ()
+) -> Markup:
+    """Return a text, every token in a span of its own.
+
+    `skipped` symbols, each with the token that it stands before, are crossed out within its span.
+    """
+    before: dict[int, str] = {}
+    for place, symbol_text in skipped:
+        before[place] = before.get(place, "") + symbol_text
     parts = []
-    for piece, share in zip(pieces, shares, strict=True):
+    for index, (piece, share) in enumerate(zip(pieces, shares, strict=True)):
         shade = level(share)
         name = "" if shade is None else f' class="q{shade}"'
-        parts.append(f"<i{name}>{escape(flowing(piece))}</i>")
+        lost = f"<s>{escape(flowing(before[index]))}</s>" if index in before else ""
+        parts.append(f"<i{name}>{lost}{escape(flowing(piece))}</i>")
     return Markup("".join(parts))
 
 

@@ -73,7 +73,7 @@ def explorer(stored: StoredModel, text: Inspected, guessed: Surprisal) -> Explor
     size = len(guessed.nats)
     pieces = [symbols[int(i)] for i in text.ids[:size]]
     bits = guessed.nats / LN2
-    html = painted_each(pieces, (bits / FULL_BITS).tolist())
+    html = painted_each(pieces, (bits / FULL_BITS).tolist(), text.skipped)
     used = sorted(
         {int(i) for i in guessed.guesses.ravel() if i >= 0} | set(map(int, text.ids[:size]))
     )
@@ -100,6 +100,8 @@ def explorer(stored: StoredModel, text: Inspected, guessed: Surprisal) -> Explor
         "was not. Point at a symbol, tap it, or walk with the arrow keys to see its bits, its rank "
         "and what was expected in its place."
     )
+    if any(place < size for place, _ in text.skipped):
+        caption += " What is crossed out is not in the vocabulary: the model never saw it."
     return Explorer(html, embedded(data), caption, "0 bits", f"{FULL_BITS:g} or more")
 
 

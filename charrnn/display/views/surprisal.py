@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +18,7 @@ from charrnn.views.surprisal import Surprisal, group_by, sentence
 FULL_BITS = 8.0  # the surprisal that is painted deepest
 SCREEN_LINES = 12  # of the painted text, unless all is asked for
 NUM_PEAKS = 8
+UNKNOWN = Style(color="red", strike=True, bold=True)
 CONTEXT = 24  # tokens before a peak
 
 
@@ -28,14 +31,18 @@ def show_surprisal(
     unit: str = "char",
     everything: bool = False,
     adapted: str | None = None,
+    skipped: NDArray[np.bool_] | None = None,
     width: int | None = None,
 ) -> None:
     """Print the view: `pieces` are the texts of the tokens, `symbols` those of the vocabulary.
 
-    `adapted` is what dynamic evaluation found.
+    `adapted` is what dynamic evaluation found; `skipped` (N,) says what the model does not know.
     """
     console = make_console(width=width)
-    lines = painted_lines(found, pieces, symbols, unit, console)
+    flags = np.zeros(len(pieces), bool) if skipped is None else skipped
+    for warning in warnings if flags.any() else []:
+        console.print(Text(f"warning: {warning}", style="yellow"))
+    lines = painted_lines(found, pieces, symbols, unit, console, flags)
     for shown, line in enumerate(lines):
         if not everything and shown >= SCREEN_LINES * (2 + found.guesses.shape[1]):
             console.print(Text("… (--all paints the rest)", style="dim"))
@@ -56,9 +63,17 @@ def show_surprisal(
 
 
 def painted_lines(
-    found: Surprisal, pieces: list[str], symbols: list[str], unit: str, console: Console
+    found: Surprisal,
+    pieces: list[str],
+    symbols: list[str],
+    unit: str,
+    console: Console,
+    skipped: NDArray[np.bool_],
 ) -> Iterator[Text]:
-    """Yield the text painted by bits, in lines; beneath each line its guesses."""
+    """Yield the text painted by bits, in lines; beneath each line its guesses.
+
+    A symbol that the model does not know is crossed out, and ? stands beneath it.
+    """
     texts, sums, starts = group_by(pieces, found.nats, unit)
     sizes = np.diff(np.append(starts, len(pieces)))
     colored = console.color_system is not None
@@ -67,13 +82,15 @@ def painted_lines(
     used = 0
     for text, nats, start, size in zip(texts, sums, starts, sizes, strict=True):
         share = nats / math.log(2) / FULL_BITS / (1 if unit == "char" else size)
+        style = UNKNOWN if skipped[start : start + size].all() else shade(share)
+        sign = "?" if skipped[start : start + size].any() else digit(share)
         for part in wrapped(mark(text), console.width):
             columns = cell_len(part)
             if used and used + columns > console.width:
                 yield from finished(rows, colored)
                 rows, used = [Text() for _ in rows], 0
-            rows[0].append(part, shade(share) if colored else "")
-            rows[1].append(digit(share) + " " * (columns - 1))
+            rows[0].append(part, style if colored else "")
+            rows[1].append(sign + " " * (columns - 1))
             for row, guess in zip(rows[2:], guesses[start], strict=True):
                 shown = one_column(symbols[guess]) if guess >= 0 else " "
                 row.append(shown + " " * (columns - 1), "dim")
