@@ -4,7 +4,7 @@ The first save comes after the first step: then a directory that has a train.jso
 and one that has a model.safetensors can be sampled from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,14 @@ class Recorder:
         self.record = {**record, "finished": False}
         self.journal: Journal | None = None
 
-    def resume_at(self, step: int) -> None:
-        """Drop what was recorded after `step`, and the litter of a killed process."""
+    def resume_at(self, step: int, again: Collection[str] = ()) -> None:
+        """Drop what was recorded after `step`, and the litter of a killed process.
+
+        Of `step` itself drop what will be recorded `again`: see `trim_metrics`.
+        """
         self.close()
         clean_temporaries(self.directory)
-        trim_metrics(self.directory / METRICS, step)
+        trim_metrics(self.directory / METRICS, step, again)
 
     def first_save(self, weights: Tensors) -> None:
         """Replace an earlier run, if there is one, by this one: the model as it is, and its record.

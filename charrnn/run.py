@@ -4,7 +4,7 @@ Torch is imported only after the directory is locked and the text is read.
 """
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
             return
     yield start_report(prepared, setup, session, notes, found is not None)
     if found is not None:
-        recorder.resume_at(session.step)
+        recorder.resume_at(session.step, made_again(session, flags))
         recorder.save_record(finished=False)
     try:
         share(session, found)
@@ -86,6 +86,16 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     finally:
         recorder.close()
         dismiss(session)
+
+
+def made_again(session: "Session", flags: Mapping[str, bool]) -> set[str]:
+    """Return which records of the checkpoint's own step the run will make once more.
+
+    A sitting that went on from it may have made them, and its later checkpoints are gone.
+    """
+    again = set() if flags.get("finished") else {"final"}
+    done = {"eval": session.evaluated_step, "sample": session.sampled_step}
+    return again | {kind for kind, step in done.items() if step != session.step}
 
 
 def budget_raised(prepared: Prepared, setup: "Setup") -> bool:

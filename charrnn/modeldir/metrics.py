@@ -1,5 +1,6 @@
 """metrics.jsonl: which lines of a run's log are what the format says; the others are as if torn."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,20 @@ def read_metrics(path: Path) -> list[Record]:
     return [record for record in read_journal(path) if is_sound(record)]
 
 
-def trim_metrics(path: Path, step: int) -> None:
-    """Drop what was recorded after `step`, and lines that are not of the format."""
-    Journal.trim(path, lambda record: is_sound(record) and record["step"] <= step)
+def trim_metrics(path: Path, step: int, again: Collection[str] = ()) -> None:
+    """Drop what was recorded after `step`, and lines that are not of the format.
+
+    Of `step` itself the kinds in `again` go too: "eval", "sample", or "final" for an evaluation of
+    the run's result.
+    """
+
+    def keep(record: Record) -> bool:
+        if not is_sound(record) or record["step"] > step:
+            return False
+        kind = "final" if record.get("final") is True else record["event"]
+        return record["step"] < step or kind not in again
+
+    Journal.trim(path, keep)
 
 
 def is_sound(record: Record) -> bool:

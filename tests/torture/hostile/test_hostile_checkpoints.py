@@ -9,7 +9,7 @@ import pytest
 from commands import refusal
 from forging import AMOUNT, JSON, as_json, edit, fuzz, outcome
 from hypothesis import strategies as st
-from training_runs import TEXT, ask, finish, run_until
+from training_runs import TEXT, ask, fingerprint, finish, run_until
 
 from charrnn.checkpoint import capture, restore
 from charrnn.errors import ModelError
@@ -210,3 +210,19 @@ def corpus_of_words(tmp_path, monkeypatch):
     (tmp_path / "strange.txt").write_text("xx yy zz ww " * 9)
     yield tmp_path / "corpus.txt", tmp_path / "strange.txt"
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+
+
+def test_going_on_twice_from_a_stop_amid_a_steps_events_logs_each_once(tmp_path, monkeypatch):
+    """A later checkpoint is damaged: what came after the stop is made, and recorded, again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(TEXT[:600])
+    options = {"hidden_size": 6, "batch_size": 3, "seq_length": 8, "max_steps": 12}
+    options |= {"eval_every": 4, "sample_every": 8, "save_every": 0}
+    finish(ask(corpus, **options, output=tmp_path / "whole"))
+    run_until(ask(corpus, **options), 8)
+    run_until(ask(corpus, **options, resume=True), 9)
+    newest = list_checkpoints(tmp_path / "run")[0]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    finish(ask(corpus, **options, resume=True))
+    assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "whole")
