@@ -68,10 +68,10 @@ PASSAGE = whole(
     covered=whole(**dict.fromkeys(COVERED, NUMBER)),
 )
 PASSAGES = whole(
-    longest=INTERVAL, covered=whole(**dict.fromkeys(COVERED, INTERVAL)), passages=each(PASSAGE)
+    longest=ROUGH, covered=whole(**dict.fromkeys(COVERED, ROUGH)), passages=each(PASSAGE)
 )
 CURVE = each(whole(n=COUNT, delta=INTERVAL), minItems=1)
-WITHOUT = each(whole(unit=UNIT, delta=INTERVAL, estimate=NUMBER), minItems=1)
+WITHOUT = each(whole(unit=UNIT, delta=ROUGH, estimate=NUMBER), minItems=1)
 EVENT = {"event": TEXT, "step": COUNT}
 CAUSE = whole(delta=INTERVAL, on=NUMBER, off=NUMBER, random=NUMBERS, clamp=maybe(NUMBER))
 DETAIL = whole(
@@ -185,7 +185,7 @@ RESULTS = {
     "copying": whole(
         samples=PASSAGES,
         control=maybe(PASSAGES),
-        excess=maybe(whole(**dict.fromkeys(COVERED, INTERVAL))),
+        excess=maybe(whole(**dict.fromkeys(COVERED, ROUGH))),
         corpus_chars=COUNT,
         sentence=SENTENCE,
     ),
@@ -209,7 +209,9 @@ RESULTS = {
         horizon=maybe(COUNT),
         points=CURVE,
         control=CURVE,
-        closers=each(whole(low=COUNT, high=COUNT, count=COUNT, model=ROUGH, ngram=maybe(ROUGH))),
+        closers=each(
+            whole(low=COUNT, high=maybe(COUNT), count=COUNT, model=ROUGH, ngram=maybe(ROUGH))
+        ),
         ngram=maybe(COUNT),
         gradients=each(
             whole(
@@ -249,8 +251,8 @@ RESULTS = {
             whole(
                 layer=COUNT,
                 gate={"enum": list("ifgorznh")},
-                left=INTERVAL,
-                right=INTERVAL,
+                left=ROUGH,
+                right=ROUGH,
                 control=whole(left=NUMBER, right=NUMBER),
                 density=each(each(COUNT, minItems=10, maxItems=10), minItems=10, maxItems=10),
                 unit_left=NUMBERS,
@@ -267,7 +269,7 @@ RESULTS = {
         rows=WITHOUT,
         control=WITHOUT,
         chance=maybe(NUMBER),
-        all_units=INTERVAL,
+        all_units=ROUGH,
         num_targets=COUNT,
         sentence=SENTENCE,
     ),
