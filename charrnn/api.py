@@ -15,7 +15,7 @@ from charrnn.config import OnUnknown, SampleConfig, TrainConfig
 from charrnn.draft import Piece
 from charrnn.encoding import EncodedText, encode_text
 from charrnn.errors import ConfigError, CorpusError
-from charrnn.modeldir import StoredModel, find_model, read_model
+from charrnn.modeldir import StoredModel, document_of, find_model, read_model
 from charrnn.reports import Report
 from charrnn.request import RunRequest
 from charrnn.run import run_training
@@ -64,10 +64,22 @@ def train(
 
 
 def as_names(paths: PathName | Sequence[PathName]) -> tuple[str, ...]:
-    """Return one or many paths as strings."""
-    if isinstance(paths, str | PathLike):
-        return (str(paths),)
-    return tuple(str(path) for path in paths)
+    """Return one or many paths as strings; raise ConfigError for what is no path."""
+    found = (paths,) if isinstance(paths, str | PathLike) else paths
+    if not isinstance(found, Sequence) or not all(isinstance(p, str | PathLike) for p in found):
+        raise ConfigError(f"{paths!r} is no path and no sequence of paths")
+    return tuple(str(path) for path in found)
+
+
+def as_text(text: str) -> str:
+    """Return `text`; raise ConfigError for what is none, or cannot be written in UTF-8."""
+    if not isinstance(text, str):
+        raise ConfigError(f"the text is of type {type(text).__name__}: needs str")
+    try:
+        text.encode("utf-8", "surrogateescape")  # which stand for bytes, at byte level
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"the text cannot be written in UTF-8: {error.reason}") from None
+    return text
 
 
 def load(model: PathName | None = None) -> "Model":
@@ -97,7 +109,7 @@ class Model:
         prompt: str = "",
         *,
         seed: int | None = None,
-        stop: Sequence[str] = (),
+        stop: str | Sequence[str] = (),
         on_unknown: OnUnknown = "error",
         **options: Any,
     ) -> Iterator[str]:
@@ -105,8 +117,9 @@ class Model:
 
         `options` are fields of charrnn.config.SampleConfig, such as temperature=0.8, top_k=40 or
         length=200 (tokens; 0 = without end); what is left out comes from generation_config.json.
-        The same seed gives the same text; None takes a random one. Ends before any string of
-        `stop`. Raises TokenizerError for a character of `prompt` that the model does not know.
+        The same seed gives the same text; None takes a random one. Ends before `stop`, or any
+        string of it. Raises TokenizerError for a character of `prompt` that the model does not
+        know, ConfigError for an option out of its range.
         """
         unknown = set(options) - set(SampleConfig.__dataclass_fields__)
         if unknown:
@@ -115,9 +128,9 @@ class Model:
         events = sample(
             self.stored,
             config,
-            prompt=prompt,
+            prompt=as_text(prompt),
             seed=secrets.randbits(32) if seed is None else seed,
-            stops=tuple(stop),
+            stops=(stop,) if isinstance(stop, str) else tuple(stop),
             on_unknown=on_unknown,
             keep_text=False,
         )
@@ -126,6 +139,7 @@ class Model:
     def score(self, text: str, *, exact: bool = False) -> "Evaluation":
         """Return the loss of `text`: .loss (nats per token), .bits_per_char, .perplexity ..
 
+        A model of documents finds them in it as in training: lines, paragraphs, or all of it.
         `exact` makes one single pass instead of parallel ones, which agree within 1e-4. Imports
         torch. Raises CorpusError for a text without two known tokens.
         """
@@ -141,13 +155,18 @@ class Model:
     def surprisal(self, text: str, *, exact: bool = True) -> list[tuple[str, float]]:
         """Return (token, -ln p of it given all before it) for each token of `text`, in nats.
 
-        nan for the first token of a stream, which nothing predicts. Imports torch.
+        nan for the first token of a stream, which nothing predicts. The tokens of a byte model
+        beyond ASCII are single surrogates, as of bytes.decode("utf-8", "surrogateescape").
+        Imports torch.
         """
         from charrnn.evaluate import surprisals
 
         encoded, bos_id = self._encode(text)
         nats = surprisals(self.network, encoded.ids, bos_id, exact=exact)
-        pieces = self.stored.tokenizer.pieces
+        tokenizer = self.stored.tokenizer
+        pieces: Sequence[str] = tokenizer.pieces
+        if tokenizer.level == "byte":
+            pieces = [piece.decode("utf-8", "surrogateescape") for piece in tokenizer.piece_bytes]
         return [(pieces[int(i)], float(n)) for i, n in zip(encoded.ids, nats, strict=True)]
 
     @cached_property
@@ -160,10 +179,10 @@ class Model:
         return network.eval()
 
     def _encode(self, text: str) -> tuple[EncodedText, int | None]:
-        """Return `text` as one document if the model knows documents, and the id of <s> then."""
+        """Return `text` as the model read its own, and the id of <s> if it knows documents."""
         tokenizer = self.stored.tokenizer
         bos_id = tokenizer.bos_id
-        encoded = encode_text(tokenizer, text, "stream" if bos_id is None else "file")
+        encoded = encode_text(tokenizer, as_text(text), document_of(self.stored))
         if len(encoded.ids) < 2:
             raise CorpusError(f"the text has {len(encoded.ids)} known tokens: needs at least 2")
         return encoded, bos_id

@@ -46,9 +46,19 @@ class Range:
         return f"{kind} {low} {high}"
 
 
-def option(default: Any, help: str, range: Range | None = None, choices: Any = None) -> Any:
-    """Return a dataclass field that knows its help text and what values it takes."""
-    metadata = {"help": help, "range": range, "choices": getattr(choices, "__args__", None)}
+def option(
+    default: Any, help: str, range: Range | None = None, choices: Any = None, kind: type = bool
+) -> Any:
+    """Return a dataclass field that knows its help text and what values it takes.
+
+    Those of a `range`, some `choices` (a Literal), or else all of one `kind`.
+    """
+    metadata = {
+        "help": help,
+        "range": range,
+        "choices": getattr(choices, "__args__", None),
+        "kind": kind,
+    }
     return field(default=default, metadata=metadata)
 
 
@@ -64,6 +74,8 @@ def check_fields(config: Any) -> None:
             raise ConfigError(f"{item.name} is {value!r}: needs {allowed}")
         elif choices is not None and value not in choices:
             raise ConfigError(f"{item.name} is {value!r}: needs one of {', '.join(choices)}")
+        elif not (allowed or choices) and type(value) is not item.metadata["kind"]:
+            raise ConfigError(f"{item.name} is {value!r}: needs a {item.metadata['kind'].__name__}")
 
 
 SIZE = Range(1, 65536)
@@ -73,7 +85,7 @@ EVERY = Range(0, COUNT_MAX)
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes and kinds that fix the parameters of a network; saved as config.json."""
+    """Sizes and kinds of a network, and what it was trained to read; saved as config.json."""
 
     vocab_size: int = option(0, "Symbols the network knows (V).", Range(1, 10**7))
     cell_type: CellType = option("lstm", "The recurrence.", None, CellType)
@@ -82,6 +94,9 @@ class ModelConfig:
     hidden_size: int = option(256, "Units in a layer (H).", SIZE)
     num_layers: int = option(1, "Recurrent layers (L).", Range(1, 64))
     tie_weights: bool = option(False, "Output matrix = embedding (needs E = H).")
+    document: Document | None = option(  # None: not said, as in models of earlier versions
+        None, "What starts from an empty state.", None, Document
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -158,7 +173,7 @@ class TrainConfig:
     sample_every: int | None = option(None, "Steps between samples; 0 = at the end.", EVERY)
     log_every: int | None = option(None, "Steps between log lines; 0 = at the end.", EVERY)
     # the machine
-    device: str = option("auto", "auto, cpu, cuda or cuda:N.")
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.", kind=str)
     precision: Precision = option("auto", "Of matrix products.", None, Precision)
     threads: int | None = option(None, "CPU threads.", Range(1, 1024))
     seed: int = option(0, "Of weights, dropout and order.", Range(0, 2**63 - 1))

@@ -227,7 +227,8 @@ class RunLoop:
         session.best = replace(session.best, step=best_step, weights=best)
         if report.valid_loss is not None:
             session.best.loss = report.valid_loss
-            session.best.bits_per_char = report.valid_bits_per_char or math.nan
+            bits = report.valid_bits_per_char
+            session.best.bits_per_char = math.nan if bits is None else bits
         self.recorder.save_model(best, report)
         self.recorder.append(report)
         return report

@@ -16,6 +16,7 @@ from charrnn.dataset import Dataset, load_dataset
 from charrnn.errors import ConfigError
 from charrnn.modeldir import (
     StoredModel,
+    document_of,
     find_model,
     is_charrnn_run,
     read_model,
@@ -180,9 +181,12 @@ def is_leftover(name: str) -> bool:
 
 
 def inherit(config: TrainConfig, initial: StoredModel, given: frozenset[str]) -> TrainConfig:
-    """Return `config` with the sizes and the token level of the model it starts from."""
+    """Return `config` with the sizes and the token level of the model it starts from.
+
+    What a document is comes from it too, where that is not said.
+    """
     model, tokenizer = initial.config, initial.tokenizer
-    inherited = {
+    inherited: dict[str, Any] = {
         "cell": model.cell_type,
         "nonlinearity": model.nonlinearity,
         "hidden_size": model.hidden_size,
@@ -199,7 +203,9 @@ def inherit(config: TrainConfig, initial: StoredModel, given: frozenset[str]) ->
     ]
     if wrong:
         raise ConfigError(f"--init-from keeps the model's sizes: {', '.join(wrong)}")
-    return replace(config, **inherited)  # type: ignore[arg-type]
+    if "document" not in given:
+        inherited["document"] = document_of(initial)
+    return replace(config, **inherited)
 
 
 def train_record(

@@ -37,6 +37,8 @@ def resumed_config(request: RunRequest, record: Mapping[str, Any]) -> tuple[Trai
         elif not same_machine_option(field.name, old, new):
             flag = "--" + field.name.replace("_", "-")
             wrong.append(f"{flag} {new} (the run has {old})")
+    if request.encoding not in (None, record.get("encoding")):
+        wrong.append(f"--encoding {request.encoding} (the run has {record.get('encoding')})")
     if request.init_from is not None and request.init_from != record.get("init_from"):
         wrong.append(f"--init-from {request.init_from}")
     if wrong:

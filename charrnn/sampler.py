@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.config import OnUnknown, SampleConfig
+from charrnn.config import OnUnknown, Range, SampleConfig
 from charrnn.cores import num_usable_cores
 from charrnn.draft import Assignment, Draft
 from charrnn.drawing import Chooser
@@ -26,6 +26,7 @@ from charrnn.tokenizer import Tokenizer
 
 SLOW_WORK = 6e10  # multiplications that NumPy needs a second for, as importing torch does
 SOME_LENGTH = 100  # tokens, as a guess, of a document without a limit
+SEEDS = Range(0, 2**64 - 1)
 MIN_GROUP = 32  # samples: with fewer the products are too thin
 
 
@@ -49,8 +50,7 @@ def sample(
     DeviceError; while drawing, ModelError where the network's output is not finite.
     """
     config = config or stored.generation
-    if num_samples < 1:
-        raise ConfigError(f"num_samples is {num_samples}: needs at least 1")
+    check_options(seed, num_samples, on_unknown)
     StopFilter(stops)  # raises where one is empty
     assignment = Assignment(stored.tokenizer, config, seed, prompt, tuple(stops), keep_text)
     tokens, history = opening(stored.tokenizer, prompt, on_unknown, stored.start_id)
@@ -80,6 +80,16 @@ class Many:
         size = min(self.backend.group_size, max(MIN_GROUP, fair))
         for start in range(0, num_samples, size):
             yield range(start, min(start + size, num_samples))
+
+
+def check_options(seed: int, num_samples: int, on_unknown: str) -> None:
+    """Raise ConfigError for what is out of its range."""
+    if seed not in SEEDS:
+        raise ConfigError(f"seed is {seed!r}: needs {SEEDS}")
+    if num_samples < 1:
+        raise ConfigError(f"num_samples is {num_samples}: needs at least 1")
+    if on_unknown not in ("error", "skip"):
+        raise ConfigError(f"on_unknown is {on_unknown!r}: needs one of error, skip")
 
 
 def opening(

@@ -63,6 +63,7 @@ def make_setup(config: TrainConfig, dataset: Dataset, initial: StoredModel | Non
         hidden_size=value(config.hidden_size),
         num_layers=value(config.num_layers),
         tie_weights=bool(config.tie_weights),
+        document=config.document,
     )
     return Setup(model, config, dataset, plan.reason, plan.notes, initial)
 

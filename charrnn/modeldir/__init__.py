@@ -17,9 +17,11 @@ from charrnn.modeldir.options import (
 )
 from charrnn.modeldir.runs import (
     clear_run,
+    document_of,
     find_model,
     is_charrnn_run,
     read_train_record,
+    run_directory,
     write_train_record,
 )
 from charrnn.modeldir.shapes import weight_shapes
@@ -30,6 +32,7 @@ __all__ = [
     "clear_run",
     "config_from_json",
     "config_to_json",
+    "document_of",
     "find_model",
     "generation_from_json",
     "generation_to_json",
@@ -41,6 +44,7 @@ __all__ = [
     "read_newest_checkpoint",
     "read_tokenizer",
     "read_train_record",
+    "run_directory",
     "trim_metrics",
     "weight_shapes",
     "write_checkpoint",

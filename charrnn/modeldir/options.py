@@ -11,12 +11,13 @@ from charrnn.strictjson import shown
 MODEL_TYPE = "charrnn"
 RENAMED = {"num_layers": "num_hidden_layers", "tie_weights": "tie_word_embeddings"}
 KEYS = {field.name: RENAMED.get(field.name, field.name) for field in fields(ModelConfig)}
+OPTIONAL = {"document": str}  # where it was not said
 _KINDS: dict[str, type] = {"cell_type": str, "nonlinearity": str, "tie_weights": bool}
 
 
 def config_to_json(config: ModelConfig) -> bytes:
     """Return config.json: the network's options by the names other libraries use."""
-    options = {KEYS[name]: value for name, value in asdict(config).items()}
+    options = {KEYS[name]: value for name, value in asdict(config).items() if value is not None}
     return strictjson.dumps({"model_type": MODEL_TYPE, "format_version": FORMAT_VERSION, **options})
 
 
@@ -28,10 +29,14 @@ def config_from_json(data: bytes, name: str) -> ModelConfig:
     """
     value = strictjson.loads(data, name)
     check_kind(value, name)
-    kinds: dict[str, Any] = {KEYS[key]: _KINDS.get(key, int) for key in KEYS}
-    strictjson.check_object(value, name, {"model_type": str, "format_version": int, **kinds})
+    kinds: dict[str, Any] = {
+        "model_type": str,
+        "format_version": int,
+        **{KEYS[key]: _KINDS.get(key, int) for key in KEYS if key not in OPTIONAL},
+    }
+    strictjson.check_object(value, name, kinds, OPTIONAL)
     try:
-        return ModelConfig(**{key: value[KEYS[key]] for key in KEYS})
+        return ModelConfig(**{key: value[KEYS[key]] for key in KEYS if KEYS[key] in value})
     except ConfigError as error:
         raise ModelError(f"{name}: {str(error)[:200]}") from None
 

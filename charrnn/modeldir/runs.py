@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from charrnn import strictjson
-from charrnn.config import TrainConfig
-from charrnn.errors import ConfigError, ModelError
+from charrnn.config import Document, TrainConfig
+from charrnn.errors import ConfigError, ModelError, StoreError
 from charrnn.modeldir.checkpoints import is_checkpoint_name, list_checkpoints
 from charrnn.modeldir.files import (
     CARD,
@@ -23,6 +23,7 @@ from charrnn.modeldir.files import (
     WEIGHTS,
     read_part,
 )
+from charrnn.modeldir.model import StoredModel
 from charrnn.modeldir.options import MODEL_TYPE, check_kind
 from charrnn.seal import ZEROS, check_seal, seal
 from charrnn.store import (
@@ -127,6 +128,24 @@ def read_train_record(path: Path) -> dict[str, Any]:
     return _parse_record(read_part(file, RECORD_LIMIT), str(file), earlier=True)
 
 
+def run_directory(stored: StoredModel) -> Path:
+    """Return the model directory, also where the model is one of its checkpoints."""
+    return stored.path.parent.parent if stored.path.is_file() else stored.path
+
+
+def document_of(stored: StoredModel) -> Document:
+    """Return what a document was in training; a whole file where that is not known."""
+    if stored.tokenizer.bos_id is None:
+        return "stream"
+    if stored.config.document is not None:
+        return stored.config.document
+    try:
+        kind: Document = read_train_record(run_directory(stored))["options"]["document"]
+    except (ModelError, StoreError):
+        return "file"
+    return kind
+
+
 def _parse_record(data: bytes, name: str, *, earlier: bool = False) -> dict[str, Any]:
     value = strictjson.loads(data, name)
     check_kind(value, name)
@@ -147,7 +166,7 @@ def _parse_record(data: bytes, name: str, *, earlier: bool = False) -> dict[str,
     try:
         TrainConfig(**value["options"])
     except ConfigError as error:
-        raise ModelError(f"{name}: {error}") from None
+        raise ModelError(f"{name}: {str(error)[:200]}") from None
     return {key: item for key, item in value.items() if key not in (SEAL, "model_type")}
 
 
