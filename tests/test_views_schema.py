@@ -147,9 +147,30 @@ def interrupted(folder, *arguments):
     return terminal.end()
 
 
+@pytest.fixture(scope="module")
+def long(folder):
+    """A text that takes some seconds to read."""
+    (folder / "long.txt").write_text((folder / "text.txt").read_text() * 80)
+    return folder / "long.txt"
+
+
 @pytest.mark.slow
-def test_ctrl_c_ends_a_view_by_its_signal_and_gives_the_cursor_back(folder):
-    code, seen = interrupted(folder, "cells", folder / "text.txt", "--causal", "--budget", "deep")
+@pytest.mark.parametrize(
+    ("view", "options"),
+    [
+        ("cells", ["--causal", "--budget", "deep"]),
+        ("surprisal", ["--exact"]),
+        ("compare", []),
+        ("memory", ["--targets", "8192"]),
+        ("report", ["--budget", "deep"]),
+    ],
+)
+def test_ctrl_c_ends_a_view_by_its_signal_and_gives_the_cursor_back(
+    folder, long, view, options, tmp_path
+):
+    more = ["-o", tmp_path / "page.html"] if view == "report" else []
+    code, seen = interrupted(folder, view, long, *options, *more)
+    assert not (tmp_path / "page.html").exists()
     assert code == -signal.SIGINT
     assert seen.rfind("\x1b[?25h") > seen.rfind("\x1b[?25l")
     assert "━" in seen
