@@ -152,6 +152,11 @@ def test_budgets_contradict_each_other():
         (["sample", "-p", "a", "--prompt-file", "b"], ["--prompt and --prompt-file contradict"]),
         (["sample", "-i", "-p", "x"], ["--interactive and --prompt contradict"]),
         (["sample", "--json", "-0"], ["--json and --null contradict"]),
+        (
+            ["inspect", "copying", "t", "--samples", "s", "-n", "3"],
+            ["--samples and --num-samples contradict"],
+        ),
+        (["inspect", "copying", "t", "--samples", "s", "-l", "3"], ["--length contradict"]),
         (["sample", "--prompt-file", "/nope/x"], ["--prompt-file /nope/x: No such file"]),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commands import charrnn, complaint, environment, shell
+from commands import charrnn, complaint, environment, refusal, shell
 from model_directories import make_config, make_model
 from terminals import charrnn as on_terminal
 
@@ -173,6 +173,31 @@ def test_what_cannot_be_read_is_refused_before_anything_is_written(model, argume
     assert (process.returncode, process.stdout) == (2, b"")
     line = complaint(process)
     assert all(part in line for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--min-length", "50", "-l", "20"], "--min-length 50 is more than --length 20"),
+        (["--min-length", "2000"], "--min-length 2000 is more than --length 1000"),
+        (["-n", "3", "-l", "0"], "--num-samples 3 and --length 0 contradict each other"),
+    ],
+)
+def test_lengths_that_contradict_are_refused(model, arguments, message):
+    code, line = refusal("sample", "-m", model, *arguments)
+    assert code == 2
+    assert line.startswith(message)
+
+
+def test_options_that_change_nothing_are_said(model):
+    options = ["-m", model, "-l", "2", "-t", "0", "--top-k", "3", "--min-p", "0.1", "-n", "2"]
+    process = charrnn("sample", *options)
+    assert process.returncode == 0
+    assert process.stderr.decode().splitlines() == [
+        "charrnn: warning: --top-k 3 has no effect at temperature 0",
+        "charrnn: warning: --min-p 0.1 has no effect at temperature 0",
+        "charrnn: warning: all 2 samples are alike at temperature 0",
+    ]
 
 
 def test_unknown_characters_are_skipped_when_asked(model):

@@ -4,7 +4,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from model_directories import make_tokenizer
+from commands import refusal
+from model_directories import make_model, make_tokenizer
 from viewing import INTERVAL, drawing_of, json_of
 
 import charrnn
@@ -237,3 +238,11 @@ def test_json_follows_the_schema(run):
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_drawing_fits_and_obeys_nothing_foreign(run, columns):
     assert "bits saved" in drawing_of(["compare", "-m", run, "--all"], columns)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--order", "3"), ("--corpus", "text")])
+def test_two_models_are_compared_without_options_of_ngrams(tmp_path, option, value):
+    for name in ("a", "b"):
+        make_model(tmp_path / name)
+    code, message = refusal("inspect", "compare", tmp_path / "a", tmp_path / "b", option, value)
+    assert (code, message.split(":")[0]) == (2, f"{option} is of n-grams")

@@ -12,8 +12,10 @@ from charrnn.cli.sampleoptions import (
     ITEMS,
     PANELS,
     SHORT,
+    check_endless,
     check_together,
     sampling_config,
+    useless,
 )
 from charrnn.cli.streams import require_stdout
 from charrnn.cli.threads import prepare_sampling
@@ -51,6 +53,9 @@ def run(options: dict[str, Any], prompt: str) -> None:
 
     stored = read_model(find_model(options.get("model")))
     config = sampling_config(stored.generation, options)
+    check_endless(config, options, stored.tokenizer.eos_id is not None)
+    for warning in useless(config, options):
+        tell(warning)
     seed = options.get("seed", secrets.randbits(SEED_BITS))
     if options.get("verbose"):
         report(stored, seed)

@@ -77,4 +77,34 @@ def sampling_config(generation: SampleConfig, options: dict[str, Any]) -> Sample
     asked = {name: value for name, value in options.items() if name in items_of(SampleConfig)}
     if options.get("argmax"):
         asked |= {name: getattr(GREEDY, name) for name in FILTERS}
+    length, least = (asked.get(n, getattr(generation, n)) for n in ("length", "min_length"))
+    if length and least > length:
+        raise ConfigError(f"--min-length {least} is more than --length {length}")
     return replace(generation, **asked)
+
+
+def check_endless(config: SampleConfig, options: dict[str, Any], ends: bool) -> None:
+    """Raise ConfigError for several samples of which the first would have no end.
+
+    `ends`: the model itself ends a text.
+    """
+    many = options.get("num_samples", 1)
+    if many > 1 and config.length == 0 and not ends and not options.get("stop"):
+        raise ConfigError(
+            f"--num-samples {many} and --length 0 contradict each other: the first sample has no "
+            "end; needs a length or --stop"
+        )
+
+
+def useless(config: SampleConfig, options: dict[str, Any]) -> list[str]:
+    """Return warnings about options that change nothing."""
+    if config.temperature:
+        return []
+    found = [
+        f"{flag_of(name)} {options[name]} has no effect at temperature 0"
+        for name in FILTERS
+        if name in options and name not in ("temperature", "repetition_penalty")
+    ]
+    if options.get("num_samples", 1) > 1:
+        found.append(f"all {options['num_samples']} samples are alike at temperature 0")
+    return found

@@ -7,6 +7,7 @@ import typer
 
 from charrnn.cli.inspect import Json, Model, view
 from charrnn.cli.options import as_typed
+from charrnn.errors import ConfigError
 
 MAX_ORDER = 10
 
@@ -33,7 +34,10 @@ def compare(
             help="What the n-gram counts [default: the training part of the model's own text].",
         ),
     ] = None,
-    order: Annotated[int, typer.Option(min=1, max=20, help="Longest n-gram.")] = MAX_ORDER,
+    order: Annotated[
+        int | None,
+        typer.Option(min=1, max=20, help=f"Longest n-gram [default: {MAX_ORDER}]."),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Paint the whole text.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -44,6 +48,10 @@ def compare(
     from charrnn.views.envelope import envelope, open_model, open_text
 
     first, second, texts = numbers.split_arguments(arguments or [], model)
+    if second is not None and (corpus or order):
+        name = "--corpus" if corpus else "--order"
+        raise ConfigError(f"{name} is of n-grams: two models are compared without any")
+    order = order or MAX_ORDER
     stored = open_model(first)
     other = None if second is None else open_model(second)
     text = open_text(stored, texts)

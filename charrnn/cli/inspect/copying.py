@@ -7,6 +7,7 @@ import typer
 
 from charrnn.cli.inspect import Json, Model, view
 from charrnn.cli.options import as_typed
+from charrnn.errors import ConfigError
 
 NUM_SAMPLES, LENGTH = 20, 1000
 
@@ -34,9 +35,15 @@ def copying(
         ),
     ] = None,
     num_samples: Annotated[
-        int, typer.Option("-n", "--num-samples", min=1, help="Samples to draw.")
-    ] = NUM_SAMPLES,
-    length: Annotated[int, typer.Option("-l", "--length", min=1, help="Tokens in each.")] = LENGTH,
+        int | None,
+        typer.Option(
+            "-n", "--num-samples", min=1, help=f"Samples to draw [default: {NUM_SAMPLES}]."
+        ),
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option("-l", "--length", min=1, help=f"Tokens in each [default: {LENGTH}]."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -46,6 +53,10 @@ def copying(
     from charrnn.views import copying as numbers
     from charrnn.views.envelope import envelope, open_model
 
+    if samples is not None and (num_samples or length):
+        name = "--num-samples" if num_samples else "--length"
+        raise ConfigError(f"--samples and {name} contradict each other: none are drawn")
+    num_samples, length = num_samples or NUM_SAMPLES, length or LENGTH
     for name in corpus or []:
         numbers.check_samples_and_corpus(name, samples)
     stored = open_model(model)
