@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest.register_assert_rewrite("faults")
-from faults import TEXT, Server, build_shim, fresh_case, train_arguments  # noqa: E402
+from faults import TEXT, Fault, Server, build_shim, fresh_case, train_arguments  # noqa: E402
 
 TALLY = pytest.StashKey[Counter]()
 
@@ -72,4 +72,21 @@ def whole(server, corpus, cases):
     """The directory of the run that nobody disturbed."""
     case = fresh_case(cases, "whole")
     server.count(case, *train_arguments(corpus))
+    return case / "run"
+
+
+@pytest.fixture(scope="session")
+def interrupted(server, corpus, whole, cases):
+    """A run killed in a save, with the litter of five more."""
+    case = fresh_case(cases, "interrupted")
+    calls = server.count(case, *train_arguments(corpus))
+    at = 1 + next(n for n, call in enumerate(calls) if call.endswith("step-00000030.safetensors"))
+    case = fresh_case(cases, "interrupted")
+    ended = server.run(case, *train_arguments(corpus), fault=Fault(at, "KILL"))
+    assert ended.code == -9
+    for pid in range(5):
+        (case / "run" / f".model.safetensors.{pid}-0123abcd.tmp").write_bytes(b"half")
+        (case / "run" / "checkpoints" / f".step-00000030.safetensors.{pid}-89ef0123.tmp").touch()
+    with (case / "run" / "metrics.jsonl").open("a") as log:
+        log.write('{"event": "log", "st')
     return case / "run"

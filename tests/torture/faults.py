@@ -53,7 +53,8 @@ class Ended:
     stderr: str
     calls: list[str]
     hits: int
-    seconds: float
+    seconds: float  # of the processor
+    ended: float  # on the monotonic clock
 
 
 def build_shim(folder):
@@ -73,17 +74,27 @@ def preloaded(shim, **variables):
 class Server:
     """Runs commands in forked children, one after the other."""
 
-    def __init__(self, shim, folder):
+    def __init__(self, shim, folder, *before):
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "faultserver.py")],
+            [*before, sys.executable, str(HERE / "faultserver.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=preloaded(shim),
             text=True,
         )
 
-    def run(self, case, *arguments, fault=None, here=False):
+    def ask(self, order):
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def command(self, *command):
+        """Run another program where the server is; it must end well."""
+        answer = self.ask({"command": [str(part) for part in command]})
+        assert answer["code"] == 0, answer
+
+    def run(self, case, *arguments, fault=None, **changes):
         """Run a command in the folder `case`, below which the calls are counted."""
         fault = fault or Fault()
         said = [self.folder / "stdout", self.folder / "stderr"]
@@ -100,11 +111,12 @@ class Server:
             "kind": fault.kind,
             "sticky": int(fault.sticky),
             "reads": int(fault.reads),
-            "here": here,
+            "closed": [],
+            "signals": [],
+            "limits": {},
+            **changes,
         }
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
+        answer = self.ask(order)
         stdout, stderr = (path.read_text() for path in said)
         return Ended(stdout=stdout, stderr=stderr, **answer)
 

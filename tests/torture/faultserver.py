@@ -6,11 +6,18 @@ with one: how the child ended, and which file calls it made.
 
 import contextlib
 import ctypes
+import importlib
+import itertools
 import json
 import os
+import re
+import resource
+import signal
+import subprocess
 import sys
 import time
 import traceback
+from pathlib import Path
 
 import torch._dynamo  # noqa: F401 (the optimizer would load it, in each child anew)
 
@@ -39,6 +46,30 @@ class KnownReports:
         return self.known[path]
 
 
+def signal_at(place, number, call, log):
+    """Let the function at `place` ("module:name") begin its `call`-th time with a signal."""
+    module, _, name = place.partition(":")
+    owner = importlib.import_module(module)
+    real, counter = getattr(owner, name), itertools.count(1)
+
+    def function(*args, **kwargs):
+        if next(counter) == call:
+            log.write_text(str(time.monotonic()))
+            os.kill(os.getpid(), number)
+        return real(*args, **kwargs)
+
+    setattr(owner, name, function)
+
+
+def limit(name, number):
+    """Set a limit on resources; one on data leaves `number` bytes beside what is taken already."""
+    kind = getattr(resource, f"RLIMIT_{name}")
+    if name == "DATA":
+        status = Path("/proc/self/status").read_text()
+        number += 1024 * int(re.search(r"VmData:\s+(\d+)", status)[1])
+    resource.setrlimit(kind, (number, number))
+
+
 def run_child(order):
     """Be the process that the order asks for, and end as it would."""
     os.chdir(order["cwd"])
@@ -47,6 +78,14 @@ def run_child(order):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         os.dup2(descriptor, number)
         os.close(descriptor)
+    for descriptor in order["closed"]:
+        os.close(descriptor)
+    for place, number, call, log in order["signals"]:
+        signal_at(place, number, call, Path(log))
+    for name, number in order["limits"].items():
+        limit(name, number)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever a nohup around the tests passes on
     sys.argv = ["charrnn", *order["arguments"]]
     code = 99
     try:
@@ -60,7 +99,7 @@ def run_child(order):
 
 
 def wait_for(child):
-    """Return the exit code of `child`, or the negative number of the signal that killed it."""
+    """Return the exit code of `child` or the negative number of its signal, and CPU seconds."""
     deadline = time.monotonic() + LIMIT
     while True:
         pid, status, usage = os.wait4(child, os.WNOHANG)
@@ -83,6 +122,10 @@ def serve():
     charrnn.views.report.measure_report = KnownReports()
     for line in sys.stdin:
         order = json.loads(line)
+        if "command" in order:  # another program, in the name space of this process
+            done = subprocess.run(order["command"], capture_output=True, text=True, check=False)
+            print(json.dumps({"code": done.returncode, "said": done.stderr}), flush=True)
+            continue
         if order.get("here"):  # in this process, so that its children know what it found out
             with contextlib.redirect_stdout(sys.stderr):
                 run_command(order["arguments"])
@@ -97,9 +140,11 @@ def serve():
         if not child:
             run_child(order)
         code, seconds = wait_for(child)
+        ended = time.monotonic()
         count = shim.faultshim_count()
         calls = [shim.faultshim_name(number).decode() for number in range(1, count + 1)]
         answer = {"code": code, "seconds": seconds, "hits": shim.faultshim_hits(), "calls": calls}
+        answer["ended"] = ended
         print(json.dumps(answer), flush=True)
 
 

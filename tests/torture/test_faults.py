@@ -26,25 +26,8 @@ KINDS = [
     *((kind, False) for kind in KILLS),
 ]
 SHARES = 16  # parts of a sweep, so that each takes seconds
-SAMPLES = 14  # faults of a scenario that are tried each time
+SAMPLES = 5  # faults of a scenario that are tried each time
 OTHER_SEED = 7
-
-
-@pytest.fixture(scope="session")
-def interrupted(server, corpus, whole, cases):
-    """A run killed in a save, with the litter of five more."""
-    case = fresh_case(cases, "interrupted")
-    calls = server.count(case, *train_arguments(corpus))
-    at = 1 + next(n for n, call in enumerate(calls) if call.endswith("step-00000030.safetensors"))
-    case = fresh_case(cases, "interrupted")
-    ended = server.run(case, *train_arguments(corpus), fault=Fault(at, "KILL"))
-    assert ended.code == -9
-    for pid in range(5):
-        (case / "run" / f".model.safetensors.{pid}-0123abcd.tmp").write_bytes(b"half")
-        (case / "run" / "checkpoints" / f".step-00000030.safetensors.{pid}-89ef0123.tmp").touch()
-    with (case / "run" / "metrics.jsonl").open("a") as log:
-        log.write('{"event": "log", "st')
-    return case / "run"
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +49,10 @@ class Scenario:
     def prepare(self):
         self.case = fresh_case(self.folder, 0, self.start)
         return self
+
+    def count_reads(self):
+        fault = Fault(reads=True)
+        return self.prepare().server.run(self.case, *self.arguments(), fault=fault).calls
 
     def arguments(self):
         return train_arguments(self.corpus, *self.more)
@@ -110,7 +97,7 @@ def sampled(calls):
     """Return faults at places spread over all calls, of all kinds in turn."""
     chosen = []
     for number in range(SAMPLES):
-        kind, sticky = KINDS[number % len(KINDS)]
+        kind, sticky = KINDS[5 * (number + len(calls)) % len(KINDS)]
         fitting = [at for at, call in enumerate(calls, 1) if applies(kind, call)]
         index = zlib.crc32(f"{number} {len(calls)}".encode()) % len(fitting)
         chosen.append(Fault(fitting[index], kind, sticky))
@@ -121,6 +108,18 @@ def sampled(calls):
 def test_after_any_of_a_sample_of_faults_nothing_is_lost_and_resume_is_exact(scenario, tally):
     for fault in sampled(scenario.calls):
         scenario.check(fault, tally)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("sticky", [False, True])
+def test_after_every_read_that_fails_nothing_is_lost_and_resume_is_exact(
+    scenario, tally, sticky, share
+):
+    calls = scenario.count_reads()
+    reads = [at for at, c in enumerate(calls, 1) if c.startswith(("openread ", "read "))]
+    for at in reads[share::SHARES]:
+        scenario.check(Fault(at, "EIO", sticky, reads=True), tally)
 
 
 @pytest.mark.torture
@@ -136,7 +135,11 @@ def test_after_every_fault_nothing_is_lost_and_resume_is_exact(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("word", "kind"), [("rename /run/model.safetensors", "ENOSPC"), ("step-00000015", "TORN")]
+    ("word", "kind"),
+    [
+        ("/run/model.safetensors", "ENOSPC"),
+        pytest.param("step-00000015", "TORN", marks=pytest.mark.torture),
+    ],
 )
 def test_a_process_of_its_own_ends_as_the_forked_ones(
     shim, server, corpus, whole, tmp_path, word, kind

@@ -55,13 +55,13 @@ def calls_of(server, cases, report, is_new):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("is_new", [pytest.param(True, marks=pytest.mark.torture), False])
 def test_after_any_of_a_sample_of_faults_a_page_is_whole(server, cases, report, is_new, tally):
     calls = calls_of(server, cases, report, is_new)
     for number in range(SAMPLES):
-        kind, sticky = KINDS[number % len(KINDS)]
+        kind, sticky = KINDS[5 * (number + 6 * is_new) % len(KINDS)]
         fitting = [at for at, call in enumerate(calls, 1) if applies(kind, call)]
-        fault = Fault(fitting[number % len(fitting)], kind, sticky)
+        fault = Fault(fitting[5 * number % len(fitting)], kind, sticky)
         check(server, cases, report, fault, is_new, tally)
 
 
