@@ -143,3 +143,18 @@ def test_a_text_of_one_symbol_is_certain_to_the_end(folder):
     *_, end = charrnn.train(path, output=folder / "one", **SIZES)
     assert end.best_loss == 0
     assert end.best_bits_per_char == 0
+
+
+def test_another_text_is_read_in_the_encoding_of_the_own_one_or_as_said(folder):
+    directory = trained(folder, "latin", "naïve été\n".encode("latin-1") * 30, encoding="latin-1")
+    losses = []
+    for name, flags in (("latin-1", []), ("utf-16", ["--encoding", "utf-16"])):
+        path = folder / f"other-{name}.txt"
+        path.write_bytes(("été naïve\n" * 9).encode(name))
+        arguments = ["inspect", "surprisal", str(path), "-m", str(directory), "--json", *flags]
+        shown = CliRunner().invoke(app, arguments)
+        assert shown.exit_code == 0, shown.output
+        totals = json.loads(shown.stdout)["result"]["totals"]
+        losses.append((totals["loss"], totals["num_unknown"]))
+    assert losses[0] == losses[1]
+    assert losses[0][1] == 0

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import Document
 from charrnn.corpus import find_sources
 from charrnn.encoding import Ids, encode_sources
 from charrnn.errors import ConfigError
-from charrnn.modeldir import StoredModel
-from charrnn.views.envelope import Inspected, document_of, read_own_text
+from charrnn.modeldir import StoredModel, document_of
+from charrnn.views.envelope import Inspected, read_own_text
 from charrnn.views.intervals import BLOCK, NUM_DRAWS, Interval, mean_interval, mean_intervals
 from charrnn.views.ngram import MAX_ORDER, ngram_nats
 from charrnn.views.telling import Told, told_blocks, untold
@@ -148,7 +147,7 @@ def training_ids(
             return read_own_text(stored)[0].train, []
         except ConfigError as error:
             raise ConfigError(f"{error}; or --corpus FILE, the text it was trained on") from error
-    document: Document = "stream" if stored.tokenizer.bos_id is None else document_of(stored)
+    document = document_of(stored)
     ids = encode_sources(stored.tokenizer, find_sources(corpus), document).ids
     size = len(text.ids)
     if len(ids) >= size and np.array_equal(ids[-size:], text.ids):

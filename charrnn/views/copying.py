@@ -16,9 +16,9 @@ from charrnn.config import Level
 from charrnn.corpus import STDIN, find_sources
 from charrnn.dataset import Dataset
 from charrnn.errors import ConfigError, CorpusError
-from charrnn.modeldir import StoredModel, read_train_record
+from charrnn.modeldir import StoredModel, read_train_record, run_directory
 from charrnn.tokenizer import readable
-from charrnn.views.envelope import own_dataset, read_own_text, run_directory
+from charrnn.views.envelope import own_dataset, read_own_text
 from charrnn.views.intervals import Interval, mean_interval
 from charrnn.views.matches import Found, find_matches
 from charrnn.views.telling import Told, untold

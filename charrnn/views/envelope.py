@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn.config import Document, TrainConfig
+from charrnn.config import TrainConfig
 from charrnn.corpus import SourceRecord, find_sources, reason
 from charrnn.dataset import Dataset, load_dataset
 from charrnn.encoding import Ids, encode_sources
 from charrnn.errors import ConfigError, CorpusError, ModelError, StoreError
-from charrnn.modeldir import StoredModel, find_model, read_model, read_train_record
+from charrnn.modeldir import (
+    StoredModel,
+    document_of,
+    find_model,
+    read_model,
+    read_train_record,
+    run_directory,
+)
+from charrnn.reading import default_encoding
 from charrnn.request import RunRequest
 from charrnn.resume import check_same_texts, resumed_config, resumed_texts
 
@@ -38,21 +46,16 @@ def open_model(model: str | None) -> StoredModel:
     return read_model(find_model(model))
 
 
-def run_directory(stored: StoredModel) -> Path:
-    """Return the model directory, also where the model is one of its checkpoints."""
-    return stored.path.parent.parent if stored.path.is_file() else stored.path
-
-
-def open_text(stored: StoredModel, texts: Sequence[str]) -> Inspected:
+def open_text(stored: StoredModel, texts: Sequence[str], encoding: str | None = None) -> Inspected:
     """Return the texts that are given, else the model's own validation part.
 
-    Raises ConfigError where that part cannot be found as it was, CorpusError for a text that is too
-    short.
+    Without `encoding` they are read as the model's own text was. Raises ConfigError where that part
+    cannot be found as it was, CorpusError for a text that is too short.
     """
     if not texts:
         return validation_part(stored)
-    document: Document = "stream" if stored.tokenizer.bos_id is None else document_of(stored)
-    found = encode_sources(stored.tokenizer, find_sources(texts), document)
+    encoding = encoding or encoding_of(stored)
+    found = encode_sources(stored.tokenizer, find_sources(texts), document_of(stored), encoding)
     if len(found.ids) < MIN_TOKENS:
         raise CorpusError(
             f"{', '.join(texts)}: {len(found.ids)} known tokens: needs at least {MIN_TOKENS}"
@@ -69,13 +72,12 @@ def open_text(stored: StoredModel, texts: Sequence[str]) -> Inspected:
     )
 
 
-def document_of(stored: StoredModel) -> Document:
-    """Return what a document was in training; a whole file where that is not known."""
+def encoding_of(stored: StoredModel) -> str:
+    """Return what its own text was read in; the usual one of its level where that is not known."""
     try:
-        kind: Document = read_train_record(run_directory(stored))["options"]["document"]
+        return str(read_train_record(run_directory(stored))["encoding"])
     except (ModelError, StoreError, KeyError):
-        return "file"
-    return kind
+        return default_encoding(stored.tokenizer.level)
 
 
 def read_own_text(stored: StoredModel) -> tuple[Dataset, TrainConfig]:

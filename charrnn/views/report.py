@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import CharRNNError, ConfigError
-from charrnn.modeldir import StoredModel
-from charrnn.views.envelope import Inspected, envelope, open_text, run_directory
+from charrnn.modeldir import StoredModel, run_directory
+from charrnn.views.envelope import Inspected, envelope, open_text
 from charrnn.views.memory import Progress
 from charrnn.views.report_makers import MAKERS
 from charrnn.views.report_request import BUDGETS, Budget, Made, Request, Steps

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from charrnn.modeldir import run_directory
 from charrnn.views import (
     ablate,
     calibration,
@@ -20,7 +21,6 @@ from charrnn.views import (
     summary,
     surprisal,
 )
-from charrnn.views.envelope import run_directory
 from charrnn.views.report_choice import choose_target
 from charrnn.views.report_request import Made, Request, Scored, Steps, corpus_text, drain
 from charrnn.views.report_units import make_units

@@ -8,9 +8,10 @@ from charrnn.cli.inspect import Json, Model, view
 @view("curve")
 def curve(model: Model = None, as_json: Json = False) -> None:
     """Is it still learning? Losses, rates, gradients and samples, first to last."""
+    from charrnn.modeldir import run_directory
     from charrnn.strictjson import dumps
     from charrnn.views.curve import UNITS, read_curve, to_result
-    from charrnn.views.envelope import envelope, open_model, run_directory
+    from charrnn.views.envelope import envelope, open_model
 
     stored = open_model(model)
     found = read_curve(run_directory(stored))

@@ -9,8 +9,9 @@ from charrnn.cli.inspect import Json, Model, view
 def summary(model: Model = None, as_json: Json = False) -> None:
     """What is this model, is it healthy, and how good is it beside simple floors?"""
     from charrnn.display.views.waiting import waiting
+    from charrnn.modeldir import run_directory
     from charrnn.strictjson import dumps
-    from charrnn.views.envelope import envelope, open_model, run_directory
+    from charrnn.views.envelope import envelope, open_model
     from charrnn.views.summary import UNITS, summarize, to_result
 
     stored = open_model(model)

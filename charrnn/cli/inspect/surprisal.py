@@ -25,6 +25,10 @@ def surprisal(
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Score it also by weights that follow the text.")
     ] = False,
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Of the text [default: that of the model's own].", metavar="NAME"),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Paint the whole text.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +49,7 @@ def surprisal(
     if by not in PARTS:
         raise ConfigError(f"--by is {by!r}: needs one of {', '.join(PARTS)}")
     stored = open_model(model)
-    inspected = open_text(stored, text or [])
+    inspected = open_text(stored, text or [], encoding)
     with waiting() as told:
         found = measure_surprisal(stored, inspected, top_k=top_k, exact=exact, told=told)
         adapted = dynamic.measure_adapted(stored, inspected, told=told) if adapt else None
