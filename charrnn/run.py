@@ -3,6 +3,7 @@
 Torch is imported only after the directory is locked and the text is read.
 """
 
+import math
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,7 @@ def finished_report(prepared: Prepared, session: "Session") -> EndReport:
         directory=prepared.directory,
         elapsed_seconds=session.elapsed_seconds,
         best_loss=best.loss if known else None,
-        best_bits_per_char=best.bits_per_char if known else None,
+        best_bits_per_char=best.bits_per_char if math.isfinite(best.bits_per_char) else None,
         best_step=best.step,
         stopped="patience" if session.progress() < 1 else "budget",
     )

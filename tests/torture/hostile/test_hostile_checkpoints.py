@@ -199,6 +199,7 @@ def test_held_out_words_that_are_all_unknown_have_no_bits_and_the_run_resumes(co
     end = finish(ask(corpus, **options, resume=True))[-1]
     assert end.best_loss is not None
     assert end.best_bits_per_char is None
+    assert finish(ask(corpus, **options, resume=True))[-1].best_bits_per_char is None
     weights = [read_model(corpus.parent / name).weights for name in ("whole", "run")]
     assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0])
 
