@@ -223,6 +223,17 @@ def test_dynamic_evaluation_is_told_apart_from_the_static_loss(run, tmp_path):
     assert "not comparable with a static loss" in drawn
 
 
+def test_totals_can_be_had_alone(run):
+    arguments = ["inspect", "surprisal", "-m", str(run)]
+    whole = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)["result"]
+    alone = json.loads(CliRunner().invoke(app, [*arguments, "--json", "--totals"]).stdout)["result"]
+    assert alone["totals"] == whole["totals"]
+    assert (alone["tokens"], alone["nats"], alone["guesses"]) == ([], [], [])
+    drawn = CliRunner().invoke(app, [*arguments, "--totals"]).stdout
+    assert f"{whole['totals']['loss']:.4f}" in drawn
+    assert "most surprising" not in drawn
+
+
 def test_a_model_without_its_text_asks_for_one(run, tmp_path):
     stored = read_model(run)
     record = json.loads((run / "train.json").read_text())

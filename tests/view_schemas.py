@@ -309,7 +309,7 @@ RESULTS = {
 SETTINGS = {
     "summary": whole(),
     "curve": whole(),
-    "surprisal": whole(top_k=COUNT, exact=FLAG, adapt=FLAG),
+    "surprisal": whole(top_k=COUNT, exact=FLAG, adapt=FLAG, totals=FLAG),
     "cells": whole(budget={"enum": ["fast", "normal", "deep"]}, causal=FLAG, feature=TEXTS),
     "cell": whole(unit=UNIT),
     "copying": whole(

@@ -56,7 +56,7 @@ def make_surprisal(request: Request, _: Found) -> Steps[Made]:
     result = surprisal.to_result(found, [symbols[int(i)] for i in text.ids[:PAINTED]], PAINTED)
     result["skipped"] = skipped_rows([one for one in text.skipped if one[0] < PAINTED])
     warnings = surprisal.warnings_of(request.stored, found.totals)
-    settings = {"top_k": 0, "exact": False, "adapt": False}
+    settings = {"top_k": 0, "exact": False, "adapt": False, "totals": False}
     beginning = replace(text, ids=text.ids[:PAINTED])
     painted = surprisal.measure_surprisal(request.stored, beginning, top_k=GUESSES)
     warnings += request.first(PAINTED)

@@ -30,6 +30,7 @@ def show_surprisal(
     *,
     unit: str = "char",
     everything: bool = False,
+    totals: bool = False,
     adapted: str | None = None,
     skipped: NDArray[np.bool_] | None = None,
     width: int | None = None,
@@ -37,9 +38,31 @@ def show_surprisal(
     """Print the view: `pieces` are the texts of the tokens, `symbols` those of the vocabulary.
 
     `adapted` is what dynamic evaluation found; `skipped` (N,) says what the model does not know.
+    With `totals` the text is left out.
     """
     console = make_console(width=width)
-    flags = np.zeros(len(pieces), bool) if skipped is None else skipped
+    if not totals:
+        flags = np.zeros(len(pieces), bool) if skipped is None else skipped
+        show_text(found, pieces, symbols, warnings, unit, everything, flags, console)
+    console.print(totals_table(found))
+    for warning in warnings:
+        console.print(Text(f"warning: {warning}", style="yellow"))
+    for said in (sentence(found), adapted):
+        if said:
+            console.print(Text(said, style="bold"))
+
+
+def show_text(
+    found: Surprisal,
+    pieces: list[str],
+    symbols: list[str],
+    warnings: list[str],
+    unit: str,
+    everything: bool,
+    flags: NDArray[np.bool_],
+    console: Console,
+) -> None:
+    """Print the painted text, and the places that surprised most."""
     for warning in warnings if flags.any() else []:
         console.print(Text(f"warning: {warning}", style="yellow"))
     lines = painted_lines(found, pieces, symbols, unit, console, flags)
@@ -54,12 +77,6 @@ def show_surprisal(
         for line in peak_lines(found, pieces):
             console.print(line, no_wrap=True, crop=True)
         console.print()
-    console.print(totals_table(found))
-    for warning in warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
-    for said in (sentence(found), adapted):
-        if said:
-            console.print(Text(said, style="bold"))
 
 
 def painted_lines(
