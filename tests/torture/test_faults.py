@@ -21,6 +21,8 @@ from faults import (
     whole_process,
 )
 
+from charrnn.modeldir import read_model
+
 KINDS = [
     *((kind, sticky) for kind in (*ERRORS, "SHORT") for sticky in (False, True)),
     *((kind, False) for kind in KILLS),
@@ -65,14 +67,15 @@ class Scenario:
         tally["injected"] += 1
         tally[{0: "harmless", 1: "reported", -9: "killed"}[ended.code]] += 1
         check_said(ended, fault)
+        run = self.case / "run"
         if self.more != ("--force",):
-            check_opens(self.case / "run", ended, fault, self.before)
-        elif (self.case / "run" / "train.json").exists() and weights_hash(
-            self.case / "run"
-        ) == weights_hash(self.start):  # nothing was replaced yet
-            shutil.rmtree(self.case / "run")
+            check_opens(run, ended, fault, self.before)
+        else:
+            read_model(run)  # it is of the same sizes: the old one or the new one
+            if (run / "train.json").exists() and weights_hash(run) == weights_hash(self.start):
+                shutil.rmtree(run)  # nothing was replaced yet, and that run is another one
         if ended.code == 0:
-            assert weights_hash(self.case / "run") == weights_hash(self.whole)
+            assert weights_hash(run) == weights_hash(self.whole)
         check_resumed(self.server, self.case, self.corpus, self.whole)
 
 
