@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 
 import pytest
 
@@ -61,9 +62,16 @@ def test_an_error_is_raised_in_its_place():
 
 
 def test_threads_end_when_the_caller_stops():
-    before = threading.active_count()
-    items = in_order([lambda: itertools.count()] * 3, 3)
+    threads = []
+
+    def count():
+        threads.append(threading.current_thread())
+        yield from itertools.count()
+
+    items = in_order([count] * 3, 3)
     assert list(itertools.islice(items, 5)) == [0, 1, 2, 3, 4]
-    assert threading.active_count() == before + 3
+    while len(threads) < 3:
+        time.sleep(0.01)
+    assert all(thread.is_alive() for thread in threads)
     items.close()
-    assert threading.active_count() == before
+    assert not any(thread.is_alive() for thread in threads)
