@@ -185,7 +185,9 @@ def check_said(ended, fault):
         assert fault.kind in KILLS
         assert lines == []
     else:
-        assert (ended.code, lines) == (0, [])
+        unread = "charrnn: warning: cannot read run/checkpoints/"  # then the older one was taken
+        assert ended.code == 0
+        assert not [line for line in lines if not (fault.reads and line.startswith(unread))]
 
 
 def saved_steps(calls):
