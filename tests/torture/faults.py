@@ -185,7 +185,7 @@ def check_said(ended, fault):
         assert fault.kind in KILLS
         assert lines == []
     else:
-        unread = "charrnn: warning: cannot read run/checkpoints/"  # then the older one was taken
+        unread = "charrnn: warning: cannot read run/"  # then the older checkpoint was taken
         assert ended.code == 0
         assert not [line for line in lines if not (fault.reads and line.startswith(unread))]
 
