@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -53,8 +53,9 @@ class Feed(Generic[T]):
             yield from found
 
     def join(self) -> None:
-        """Wait till its thread has ended."""
-        self._thread.join()
+        """Wait till its thread has ended; not on that thread, where a collector may call."""
+        if self._thread is not current_thread():
+            self._thread.join()
 
     def _run(self, make: Make[T], stopped: Event) -> None:
         try:

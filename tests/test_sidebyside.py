@@ -75,3 +75,20 @@ def test_threads_end_when_the_caller_stops():
     assert all(thread.is_alive() for thread in threads)
     items.close()
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_the_caller_may_stop_on_one_of_its_own_threads():
+    stopped = threading.Event()
+
+    def stop():
+        yield 0
+        while not hand:
+            time.sleep(0.01)
+        hand.pop().close()  # as a garbage collector may
+        stopped.set()
+
+    hand = []
+    items = in_order([lambda: iter([1]), stop], 2)
+    assert next(items) == 1
+    hand.append(items)
+    assert stopped.wait(20)
