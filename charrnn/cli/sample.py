@@ -101,7 +101,7 @@ def writer_for(options: dict[str, Any]) -> Writer:
         return lambda events, prompt: write_json(events)
     from charrnn.display.sampling import TextWriter
 
-    many = options.get("num_samples", 1) > 1
+    many = options.get("num_samples", 1) > 1 or options.get("interactive")
     end = "\0" if options.get("null") else "\n" if many else ""
     text = TextWriter(sys.stdout, end)
     echo = not options.get("no_echo")
