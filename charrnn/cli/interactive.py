@@ -1,7 +1,7 @@
 """`charrnn sample -i`: a prompt is read, the model goes on from it, and so on.
 
-An empty line or the end of the input ends it. Each answer ends with a newline. Ctrl-C stops the text that is being written; at the
-prompt it ends the process.
+An empty line or the end of the input ends it. Each answer ends with a newline. Ctrl-C stops the
+text that is being written; at the prompt it ends the process.
 """
 
 import contextlib
