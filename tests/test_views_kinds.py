@@ -36,7 +36,11 @@ ARGUMENTS = {
 REFUSED = {("words", "errors"): "the tokens are words"}  # what a view cannot be made of
 
 
-@pytest.fixture(scope="module", params=KINDS)
+LONG = {"peephole", "documents"}  # much like lstm and words: in the long part
+PARAMS = [pytest.param(kind, marks=[pytest.mark.torture] * (kind in LONG)) for kind in KINDS]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def kind(request, tmp_path_factory):
     """The name of a kind, and a folder with a tiny network of it, its text and labels."""
     folder = tmp_path_factory.mktemp(request.param)
