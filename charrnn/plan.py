@@ -76,9 +76,11 @@ def explain(config: TrainConfig, facts: Facts, passes: float) -> str:
     budget = f"{config.max_time} s"
     if not config.max_time:
         budget = f"{config.epochs} epochs" if config.epochs else f"{config.max_steps} steps"
+    weight_drop = f", weight drop {config.weight_drop:g}" if config.weight_drop else ""
     return (
         f"{config.num_layers} x {config.hidden_size} {config.cell}, batch {config.batch_size}, "
-        f"window {config.seq_length}, rate {config.learning_rate:g}, dropout {config.dropout:g}: "
+        f"window {config.seq_length}, rate {config.learning_rate:g}, "
+        f"dropout {config.dropout:g}{weight_drop}: "
         f"for {facts.num_tokens:,} tokens and {budget} on {facts.device} (about {passes:.3g} "
         f"{'pass' if passes == 1 else 'passes'})"
     )

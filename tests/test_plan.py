@@ -57,6 +57,12 @@ def test_runs_counted_in_steps_have_intervals_counted_in_steps():
     assert config.save_every is None
 
 
+def test_the_reason_names_what_is_dropped():
+    small = Facts(90_000, 65, "cpu")
+    assert "dropout 0.5, weight drop 0.3:" in make_plan(TrainConfig(epochs=60), small).reason
+    assert "weight drop" not in make_plan(TrainConfig(epochs=5), small).reason
+
+
 def test_short_documents_make_a_wide_batch():
     facts = Facts(256_000, 30, "cpu", num_documents=32_000)
     assert make_plan(TrainConfig(document="line"), facts).config.batch_size == 256
