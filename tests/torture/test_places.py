@@ -69,24 +69,21 @@ SOME_SIZES = (8, 340)
 SOME_INODES = (3, 12)
 
 
-@pytest.mark.parametrize("sizes", [SOME_SIZES, pytest.param(range(4, 1600, 44), marks=long)])
+@pytest.mark.parametrize(
+    ("room", "numbers"),
+    [
+        ("size={}k", SOME_SIZES),
+        pytest.param("size={}k", range(4, 1600, 44), marks=long),
+        (f"size={ROOM},nr_inodes={{}}", SOME_INODES),
+        pytest.param(f"size={ROOM},nr_inodes={{}}", range(2, 20), marks=long),
+    ],
+)
 def test_a_full_disk_is_one_line_and_with_more_room_the_run_goes_on(
-    disks, corpus, whole, tmp_path, sizes
+    disks, corpus, whole, tmp_path, room, numbers
 ):
     codes = []
-    for size in sizes:
-        disk = Disk(disks, tmp_path / str(size), f"size={size}k")
-        codes.append(disk.check_full(corpus, whole))
-    assert codes[0] == 1
-
-
-@pytest.mark.parametrize("counts", [SOME_INODES, pytest.param(range(2, 20), marks=long)])
-def test_a_disk_without_inodes_is_one_line_and_with_more_the_run_goes_on(
-    disks, corpus, whole, tmp_path, counts
-):
-    codes = []
-    for count in counts:
-        disk = Disk(disks, tmp_path / str(count), f"size={ROOM},nr_inodes={count}")
+    for number in numbers:
+        disk = Disk(disks, tmp_path / str(number), room.format(number))
         codes.append(disk.check_full(corpus, whole))
     assert codes[0] == 1
 

@@ -56,6 +56,15 @@ Text = Annotated[
         help="Files or - [default: the validation part of the model's own text].",
     ),
 ]
+Corpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        parser=as_typed,
+        metavar="FILE",
+        show_default=False,
+        help="What it was trained on, to count in [default: the model's own text].",
+    ),
+]
 
 app = typer.Typer(cls=PlainGroup, rich_markup_mode=None, help="Look inside a trained model.")
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.inspect import Json, Model, view
+from charrnn.cli.inspect import Corpus, Json, Model, view
 from charrnn.cli.options import as_typed
 from charrnn.errors import ConfigError
 
@@ -25,15 +25,7 @@ def compare(
         ),
     ] = None,
     model: Model = None,
-    corpus: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=as_typed,
-            metavar="FILE",
-            show_default=False,
-            help="What the n-gram counts [default: the training part of the model's own text].",
-        ),
-    ] = None,
+    corpus: Corpus = None,
     order: Annotated[
         int | None,
         typer.Option(min=1, max=20, help=f"Longest n-gram [default: {MAX_ORDER}]."),

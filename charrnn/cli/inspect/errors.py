@@ -1,28 +1,15 @@
 """`charrnn inspect errors`: what would fix the errors."""
 
 import sys
-from typing import Annotated
 
-import typer
-
-from charrnn.cli.inspect import Json, Model, Text, view
-from charrnn.cli.options import as_typed
+from charrnn.cli.inspect import Corpus, Json, Model, Text, view
 
 
 @view("errors")
 def errors(
     text: Text = None,
     model: Model = None,
-    corpus: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=as_typed,
-            metavar="FILE",
-            show_default=False,
-            help="What n-grams and words are counted in [default: the training part of the "
-            "model's own text].",
-        ),
-    ] = None,
+    corpus: Corpus = None,
     as_json: Json = False,
 ) -> None:
     """What would fix its errors: n-grams, memory, words, or nothing?"""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.inspect import Json, Model, Text, view
+from charrnn.cli.inspect import Corpus, Json, Model, Text, view
 from charrnn.cli.options import as_typed
 
 BUDGET = ("fast", "normal", "deep")
@@ -27,15 +27,7 @@ def report(
             help="The page; the numbers go beside it [default: report-NAME.html].",
         ),
     ] = None,
-    corpus: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=as_typed,
-            metavar="FILE",
-            show_default=False,
-            help="The text it was trained on [default: the model's own].",
-        ),
-    ] = None,
+    corpus: Corpus = None,
     probe: Annotated[
         str | None,
         typer.Option(
