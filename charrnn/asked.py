@@ -32,7 +32,7 @@ def check_given(config: TrainConfig, given: Set[str]) -> None:
         if name in given and getattr(config, name) is not False and got != needed:
             raise ConfigError(f"{flag(name)} needs {flag(choice)} {needed}, got {got}")
     steps, warmup = config.max_steps, config.warmup_steps
-    if "warmup_steps" in given and steps is not None and warmup > steps:
+    if steps is not None and warmup is not None and warmup > steps:
         raise ConfigError(
             f"--warmup-steps {warmup} is more than --max-steps {steps}: "
             "the learning rate would never reach its peak"

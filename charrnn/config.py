@@ -155,7 +155,7 @@ class TrainConfig:
     learning_rate: float | None = option(
         None, "AdamW's peak rate.", Range(0, 100, integer=False, above=True)
     )
-    warmup_steps: int = option(50, "Steps of linear warm-up.", Range(0, COUNT_MAX))
+    warmup_steps: int | None = option(None, "Steps of linear warm-up.", Range(0, COUNT_MAX))
     grad_clip: float = option(1.0, "Largest gradient norm; 0 = off.", Range(0, 1e9, integer=False))
     epochs: int | None = option(None, "Budget: passes over the text.", Range(1, COUNT_MAX))
     max_steps: int | None = option(None, "Budget: optimizer steps.", Range(1, COUNT_MAX))
@@ -171,7 +171,11 @@ class TrainConfig:
     eval_every: int | None = option(None, "Steps between evaluations; 0 = at the end.", EVERY)
     save_every: int | None = option(None, "Steps between checkpoints; 0 = at the end.", EVERY)
     sample_every: int | None = option(None, "Steps between samples; 0 = at the end.", EVERY)
-    log_every: int | None = option(None, "Steps between log lines; 0 = at the end.", EVERY)
+    log_every: int | None = option(
+        None,
+        "Steps between records of the loss in metrics.jsonl, and log lines; 0 = at the end.",
+        EVERY,
+    )
     # the machine
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", kind=str)
     precision: Precision = option("auto", "Of matrix products.", None, Precision)

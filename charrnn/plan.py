@@ -27,9 +27,11 @@ REGULARISERS = [
     (40, 0.2, 0.3, 0.2),
     (math.inf, 0.5, 0.5, 0.3),
 ]
+WARMUP_STEPS, WARMUP_SHARE = 50, 0.1  # of the run, the smaller of both
 HARMLESS_PASSES = 7.0  # as which more of them count where nothing can be learnt by heart
 EVALUATIONS = 20  # over a run counted in steps
 LOGS = 100
+LONGEST = {"log": 10.0, "eval": 600.0, "sample": 600.0}  # seconds expected between two of a kind
 SAMPLES = 8
 FEW_STEPS = 10  # between two evaluations or samples of a short run
 
@@ -138,10 +140,16 @@ def expected_passes(config: TrainConfig, facts: Facts) -> float:
     """Return about how often the training text will be read."""
     if config.epochs:
         return config.epochs
+    return expected_steps(config, facts) * window_tokens(config) / facts.num_tokens
+
+
+def expected_steps(config: TrainConfig, facts: Facts) -> float:
+    """Return about how many optimizer steps the budget is."""
+    if config.epochs:
+        return config.epochs * facts.num_tokens / window_tokens(config)
     if config.max_steps:
-        return config.max_steps * window_tokens(config) / facts.num_tokens
-    steps = (config.max_time or DEFAULT_MAX_TIME) / seconds_of_step(config, facts)
-    return steps * window_tokens(config) / facts.num_tokens
+        return config.max_steps
+    return (config.max_time or DEFAULT_MAX_TIME) / seconds_of_step(config, facts)
 
 
 def seconds_of_step(config: TrainConfig, facts: Facts) -> float:
@@ -191,6 +199,7 @@ def choose_optimization(config: TrainConfig, facts: Facts, passes: float) -> Tra
         "learning_rate": float(f"{rate:.2g}"),
         "input_dropout": 0.0,
         "weight_decay": 0.1,
+        "warmup_steps": min(WARMUP_STEPS, int(WARMUP_SHARE * expected_steps(config, facts))),
         **choose_dropout(config, facts, passes),
     }
     return fill(config, chosen)
@@ -214,13 +223,12 @@ def choose_intervals(config: TrainConfig, facts: Facts) -> TrainConfig:
     """Fill in the intervals of a run counted in steps; by the clock they stay open."""
     if config.max_time:
         return config
-    steps = config.max_steps
-    if steps is None:
-        per_epoch = facts.num_tokens / window_tokens(config)
-        steps = max(1, round((config.epochs or 1) * per_epoch))
-    chosen = {
-        "eval_every": max(-(-steps // EVALUATIONS), min(steps, FEW_STEPS)),
-        "log_every": -(-steps // LOGS),
-        "sample_every": max(-(-steps // SAMPLES), min(steps, FEW_STEPS)),
+    steps = max(1, round(expected_steps(config, facts)))
+    few, seconds = min(steps, FEW_STEPS), seconds_of_step(config, facts)
+    shares = {
+        "eval": max(-(-steps // EVALUATIONS), few),
+        "log": -(-steps // LOGS),
+        "sample": max(-(-steps // SAMPLES), few),
     }
-    return fill(config, chosen)
+    longest = {kind: max(1, round(limit / seconds)) for kind, limit in LONGEST.items()}
+    return fill(config, {f"{kind}_every": min(shares[kind], longest[kind]) for kind in shares})

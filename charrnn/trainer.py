@@ -90,7 +90,7 @@ class Session:
     def learning_rate(self) -> float:
         """Return the rate of the next step: linear warm-up, then a cosine over the budget."""
         peak = self.rate_scale * (self.config.learning_rate or 0.0)
-        warm = min(1.0, (self.step + 1) / (self.config.warmup_steps + 1))
+        warm = min(1.0, (self.step + 1) / ((self.config.warmup_steps or 0) + 1))
         cosine = 0.5 * (1 + math.cos(math.pi * self.progress()))
         return peak * warm * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
 

@@ -3,7 +3,7 @@ from dataclasses import fields
 import pytest
 
 from charrnn.config import TrainConfig
-from charrnn.plan import Facts, expected_passes, make_plan
+from charrnn.plan import Facts, expected_passes, make_plan, seconds_of_step
 
 SHAKESPEARE = Facts(1_003_854, 65, "cpu")
 
@@ -115,6 +115,19 @@ def test_a_short_run_is_evaluated_and_sampled_only_now_and_then():
     assert intervals(20) == (10, 1, 10)
     assert intervals(4) == (4, 1, 4)
     assert intervals(150) == (10, 2, 19)
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("log", 10), ("eval", 600), ("sample", 600)])
+def test_a_long_run_lets_nobody_wait_for_a_share_of_it(kind, seconds):
+    config = make_plan(TrainConfig(max_steps=10**6), SHAKESPEARE).config
+    every = getattr(config, f"{kind}_every")
+    assert every * seconds_of_step(config, SHAKESPEARE) == pytest.approx(seconds, rel=0.1)
+
+
+@pytest.mark.parametrize(("budget", "steps"), [({"max_steps": 9000}, 50), ({"max_steps": 90}, 9)])
+def test_the_warm_up_is_a_tenth_of_a_short_run(budget, steps):
+    assert make_plan(TrainConfig(**budget), SHAKESPEARE).config.warmup_steps == steps
+    assert make_plan(TrainConfig(warmup_steps=77, **budget), SHAKESPEARE).config.warmup_steps == 77
 
 
 def test_a_network_that_could_learn_its_text_by_heart_is_regularised_by_the_passes():
