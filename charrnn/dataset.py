@@ -24,6 +24,7 @@ from charrnn.tokenizer_json import NUM_BYTES
 from charrnn.vocabulary import BOS_PLACE, EOS_PLACE, FIRST, choose_vocabulary
 
 MIN_TOKENS = 2
+CHUNK = 2**20  # tokens looked at in one go
 NO_COUNTS = np.zeros(0, dtype=np.int64)
 
 
@@ -63,11 +64,14 @@ def load_dataset(
     text = collect_sources(sources, scheme)
     check_size(sources, len(text.spool))
     cut, notes = (len(text.spool), ()) if valid_sources else find_cut(text.spool, config)
+    first = tokenizer is None
     if tokenizer is None:
         notes = (*notes, *line_end_notes(text, config))
         counts = count_words(text, cut) if config.level == "word" else NO_COUNTS
         tokenizer = choose_vocabulary(text.symbols, counts, config, grow_from)
     encoded, cut = translate(text, tokenizer, cut)
+    if first:
+        notes = (*notes, *unknown_notes(tokenizer, encoded.ids[:cut]))
     train, held_out = encoded.ids[:cut], EncodedText(encoded.ids[cut:], encoded.num_unknown)
     if valid_sources:
         held_out = encode_sources(tokenizer, valid_sources, config.document, encoding)
@@ -135,6 +139,19 @@ def line_end_notes(text: CollectedText, config: TrainConfig) -> tuple[str, ...]:
     return (
         f"the text has {count:,} carriage returns before newlines: they are symbols too{more}; "
         "without them: tr -d '\\r' < TEXT > NEW",
+    )
+
+
+def unknown_notes(tokenizer: Tokenizer, train: Ids) -> tuple[str, ...]:
+    """Return what to say where <unk> stands in the vocabulary, and nowhere in the text."""
+    if tokenizer.unk_id is None:
+        return ()
+    for start in range(0, len(train), CHUNK):
+        if (train[start : start + CHUNK] == tokenizer.unk_id).any():
+            return ()
+    return (
+        "every word of the text has a symbol of its own, so nothing is learnt about <unk>, and "
+        "other texts with new words are judged badly: --min-count 2, or a smaller --vocab-size",
     )
 
 

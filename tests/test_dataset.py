@@ -207,7 +207,8 @@ def test_at_byte_level_a_named_encoding_is_decoded(tmp_path):
 def test_newlines_of_windows_are_kept_counted_and_said(load, level, document):
     text = "a b\r\nc\r\n\r\nd \r\ne\rf\n"
     found = load(text, level=level, document=document, valid_frac=0)
-    (note,) = found.notes
+    note = found.notes[0]
+    assert len(found.notes) == (2 if level == "word" else 1)
     assert note.startswith("the text has 4 carriage returns before newlines: they are symbols too")
     assert "tr -d '\\r' < TEXT > NEW" in note
     assert ("such empty lines end no paragraph" in note) == (document == "paragraph")
@@ -223,4 +224,14 @@ def test_newlines_of_windows_are_counted_across_chunks(load):
 def test_a_text_without_them_and_a_given_vocabulary_say_nothing(load):
     assert load("a\rb\nc\n" * 9).notes == ()
     assert load("a\r\nb" * 9, tokenizer=Tokenizer("char", ("\n", "\r", "a", "b"))).notes == ()
-    assert load("a\r\nb\r\n" * 9, level="word", pretokenized=True).notes == ()
+    assert load("a\r\nb\r\n<unk> " * 9, level="word", pretokenized=True).notes == ()
+
+
+def test_a_vocabulary_of_all_words_is_said_to_learn_nothing_of_new_ones(load):
+    text = "the cat, the dog, the cat\n" * 9
+    assert [
+        note for note in load(text, level="word").notes if "nothing is learnt about <unk>" in note
+    ]
+    assert load(text + "a cow", level="word", min_count=2, valid_frac=0).notes == ()
+    assert load(text, level="word", vocab_size=5).notes == ()
+    assert load(text).notes == load(text, level="byte").notes == ()

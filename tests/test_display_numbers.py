@@ -19,6 +19,8 @@ def test_durations_have_the_two_largest_units(seconds, shown):
 def test_a_loss_shows_bits_only_where_they_are_known():
     assert show_loss(1.23456, 1.781) == "1.2346 (1.781 bits/char)"
     assert show_loss(1.23456) == show_loss(1.23456, math.nan) == "1.2346"
+    assert show_loss(1.23456, 1.781, words=True) == "1.2346 (perplexity 3.437, 1.781 bits/char)"
+    assert show_loss(math.log(104.6), words=True) == "4.6501 (perplexity 104.6)"
     assert show_loss(None) == show_loss(math.nan) == "-"
 
 

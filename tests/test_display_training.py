@@ -98,7 +98,7 @@ def test_bits_of_words_are_shown_from_the_first_evaluation_on():
     words = start(config=start().config.__class__(level="word", precision="fp32"))
     before, _, after = plain([words, step(1), log(1), evaluation(2, 4.0, 1.5), step(2), log(2)])[2:]
     assert "bits/char" not in before
-    assert "loss 2.5000 (0.938 bits/char)" in after
+    assert "loss 2.5000 (perplexity 12.18, 0.938 bits/char)" in after
 
 
 def test_the_sample_is_kept_on_one_plain_line():

@@ -11,13 +11,15 @@ from typer.testing import CliRunner
 import charrnn
 from charrnn.cli.app import app
 from charrnn.config import ModelConfig
+from charrnn.display.views.page import mark
+from charrnn.display.views.surprisal import peak_lines
 from charrnn.errors import ConfigError
 from charrnn.evaluate import evaluate
 from charrnn.model import LanguageModel
 from charrnn.modeldir import read_model, write_model
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.compare import compare_ngram
-from charrnn.views.curve import evaluations_of, late_gain, read_curve, verdict
+from charrnn.views.curve import Curve, evaluations_of, late_gain, read_curve, verdict
 from charrnn.views.envelope import finite, open_text, validation_part
 from charrnn.views.skipped import with_skipped
 from charrnn.views.summary import bigram_loss, sentence, summarize
@@ -234,6 +236,28 @@ def test_totals_can_be_had_alone(run):
     assert "most surprising" not in drawn
 
 
+@pytest.mark.parametrize("colored", [True, False])
+def test_the_surprising_symbol_is_marked_by_an_arrow_where_there_is_no_colour(run, colored):
+    found = measure_surprisal(read_model(run), validation_part(read_model(run)))
+    pieces = list(TEXT[-len(found.nats) :])
+    head, first, *_ = (line.plain for line in peak_lines(found, pieces, colored))
+    place = int(np.nanargmax(found.nats))
+    before, symbol = (mark("".join(part)) for part in (pieces[:place][-24:], pieces[place]))
+    assert head == "most surprising"
+    assert first.endswith(before + ("" if colored else " → ") + symbol)
+
+
+def test_the_rate_of_unknown_words_is_that_of_the_words(tmp_path):
+    symbols = ("<unk>", " ", "\n", "the", "cat", "sat")
+    config = ModelConfig(len(symbols), hidden_size=6, embedding_size=4)
+    weights = LanguageModel(config).to_weights()
+    write_model(tmp_path, config, Tokenizer("word", symbols), weights)
+    (tmp_path / "text").write_text("the cat the xyz, sat\n\n")
+    text = open_text(read_model(tmp_path), [str(tmp_path / "text")])
+    totals = measure_surprisal(read_model(tmp_path), text).totals
+    assert totals.unknown_rate == pytest.approx(2 / 5)  # of cat, the, xyz, the comma and sat
+
+
 def test_a_model_without_its_text_asks_for_one(run, tmp_path):
     stored = read_model(run)
     record = json.loads((run / "train.json").read_text())
@@ -288,3 +312,17 @@ def test_the_verdict_on_a_rising_curve_is_overfitting(run):
     assert verdict(curve)
     assert curve.samples
     assert 0 <= curve.clipped <= 1
+
+
+def curve_of(*losses):
+    """Return the curve of a run whose held-out losses these are, a step of ten apart."""
+    lines = [{"step": 10 * (i + 1), "valid_loss": loss} for i, loss in enumerate(losses)]
+    best = min(lines, key=lambda line: line["valid_loss"])
+    return Curve([], lines, [], best["step"], best["valid_loss"], None, late_gain(lines))
+
+
+def test_a_loss_that_hardly_rose_since_its_best_is_no_overfitting():
+    rising = verdict(curve_of(2, 1.5, 1.6, 1.7, 1.75, 1.8))
+    assert "overfits" in rising
+    assert "by 0.300 nats" in rising
+    assert "levelled off" in verdict(curve_of(2, 1.5, 1.503, 1.502, 1.501, 1.502))

@@ -42,15 +42,17 @@ def start_lines(report: StartReport) -> list[Line]:
     return lines
 
 
-def end_line(report: EndReport) -> Line:
-    """Return the result: best loss, directory, and how to sample from it."""
+def end_line(report: EndReport, words: bool) -> Line:
+    """Return the result: best loss, of `words` or not, directory, and how to sample from it."""
     path = str(report.directory)
     sample = f"charrnn sample -m {shell_quote(path)}"
     if report.best_loss is None:
         result = f"step {report.step:,}, nothing held out"
     else:
-        loss = show_loss(report.best_loss, report.best_bits_per_char)
+        loss = show_loss(report.best_loss, report.best_bits_per_char, words)
         result = f"best loss {loss} at step {report.best_step:,}"
+    if report.stopped == "patience":
+        result += ", out of --patience"
     took = show_duration(report.elapsed_seconds)
     return Line(f"{result}, {took} -> {one_line(path)}  ", sample)
 
@@ -65,9 +67,9 @@ def resume_command(directory: Path) -> str:
     return f"charrnn train --resume -o {shell_quote(str(directory))}"
 
 
-def eval_line(report: EvalReport) -> str:
-    """Return an evaluation in one line."""
-    loss = show_loss(report.valid_loss, report.valid_bits_per_char)
+def eval_line(report: EvalReport, words: bool) -> str:
+    """Return an evaluation, of `words` or not, in one line."""
+    loss = show_loss(report.valid_loss, report.valid_bits_per_char, words)
     if report.final:
         return f"step {report.best_step:,}  final valid {loss}  (best weights, fully warmed up)"
     return f"step {report.step:,}  valid {loss}{'  best so far' if report.best else ''}"

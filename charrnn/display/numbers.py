@@ -16,12 +16,17 @@ def show_duration(seconds: float) -> str:
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
-def show_loss(nats: float | None, bits: float | None = None) -> str:
-    """Return nats per token, and bits per character where they are known; "-" for no loss."""
+def show_loss(nats: float | None, bits: float | None = None, words: bool = False) -> str:
+    """Return nats per token, and bits per character where they are known; "-" for no loss.
+
+    Of `words` also the perplexity, by which such models are compared.
+    """
     if nats is None or not math.isfinite(nats):
         return "-"
-    known = bits is not None and math.isfinite(bits)
-    return f"{nats:.4f} ({bits:.3f} bits/char)" if known else f"{nats:.4f}"
+    more = [f"perplexity {math.exp(min(nats, 700)):.4g}"] if words else []
+    if bits is not None and math.isfinite(bits):
+        more.append(f"{bits:.3f} bits/char")
+    return f"{nats:.4f} ({', '.join(more)})" if more else f"{nats:.4f}"
 
 
 def show_count(number: int) -> str:

@@ -53,7 +53,7 @@ class PlainLog:
                 yield log_line(report, self.progress)
             case EvalReport() if report.valid_loss is not None:
                 styles = ("bold", "green") if report.best else ("bold",)
-                yield self.paint(eval_line(report), *styles)
+                yield self.paint(eval_line(report, self.progress.words), *styles)
             case SampleReport():
                 yield self.paint(f"step {report.step:,}  sample  {one_line(report.text)}", "dim")
             case SaveReport() if self.verbose:
@@ -87,7 +87,7 @@ class PlainLog:
         if report.stopped == "signal":
             yield from self.folded(stop_line(report))
         else:
-            yield from self.folded(end_line(report), "bold")
+            yield from self.folded(end_line(report, self.progress.words), "bold")
 
     def folded(self, line: Line, *styles: str) -> Iterator[str]:
         """Yield `line` as lines for the stream: a pipe or file gets one."""
@@ -117,7 +117,7 @@ def log_line(report: LogReport, progress: Progress) -> str:
     eta = progress.eta_seconds
     return (
         f"step {report.step:,}  {progress.share:.1%}  epoch {report.epoch:.2f}  "
-        f"loss {show_loss(report.loss, progress.bits(report.loss))}  "
+        f"loss {show_loss(report.loss, progress.bits(report.loss), progress.words)}  "
         f"lr {report.learning_rate:.3g}  |grad| {report.grad_norm:.3g}  "
         f"{show_rate(report.tokens_per_second)} tokens/s  "
         f"eta {'-' if eta is None else show_duration(eta)}"

@@ -81,6 +81,11 @@ class Progress:
         return total / weight if weight else None
 
     @property
+    def words(self) -> bool:
+        """Whether tokens are words."""
+        return self.start is not None and self.start.config.level == "word"
+
+    @property
     def bits_per_nat(self) -> float | None:
         """Bits per character for each nat per token; None where tokens are no characters.
 

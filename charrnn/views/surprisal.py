@@ -44,7 +44,7 @@ class Totals:
     num_unknown: int
     top1: float  # share of tokens that were the likeliest
     entropy: float  # mean of H_t, nats
-    unknown_rate: float  # of words that are <unk>
+    unknown_rate: float  # of tokens that are no blanks and no newlines
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ def total(
     num = int(real.sum())
     sums = Evaluation(float(nats[real].sum()), num, chars, num_bytes, text.num_unknown)
     unknown = 0 if tokenizer.unk_id is None else int(counts[tokenizer.unk_id])
+    num_words = int(counts[[not piece.isspace() for piece in tokenizer.pieces]].sum())
     return Totals(
         nats=sums.nats,
         loss=sums.loss,
@@ -135,7 +136,7 @@ def total(
         num_unknown=text.num_unknown,
         top1=float((rank[real] == 1).mean()),
         entropy=float(entropy[real].mean()),
-        unknown_rate=unknown / num,
+        unknown_rate=unknown / max(1, num_words),
     )
 
 

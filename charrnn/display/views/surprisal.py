@@ -74,7 +74,7 @@ def show_text(
     console.print(legend("0", f"{FULL_BITS:g} bits or more; each symbol bears its own", console))
     console.print()
     if not everything:
-        for line in peak_lines(found, pieces):
+        for line in peak_lines(found, pieces, console.color_system is not None):
             console.print(line, no_wrap=True, crop=True)
         console.print()
 
@@ -141,8 +141,8 @@ def finished(rows: list[Text], colored: bool) -> Iterator[Text]:
         yield Text()
 
 
-def peak_lines(found: Surprisal, pieces: list[str]) -> Iterator[Text]:
-    """Yield the most surprising tokens with what stood before them."""
+def peak_lines(found: Surprisal, pieces: list[str], colored: bool) -> Iterator[Text]:
+    """Yield the most surprising tokens with what stood before them; arrows stand in for colour."""
     nats = np.nan_to_num(found.nats)
     order = np.argsort(-nats, kind="stable")[:NUM_PEAKS]
     yield Text("most surprising", style="bold")
@@ -151,7 +151,8 @@ def peak_lines(found: Surprisal, pieces: list[str]) -> Iterator[Text]:
             return
         before = mark("".join(pieces[max(0, index - CONTEXT) : index]))
         line = Text(f"{nats[index] / math.log(2):5.1f} bits  rank {found.rank[index]:<4} ")
-        line.append(before, "dim").append(mark(pieces[index]), shade(1.0))
+        line.append(before, "dim").append("" if colored else " → ")
+        line.append(mark(pieces[index]), shade(1.0))
         yield line
 
 
