@@ -11,6 +11,10 @@ from charrnn.errors import ConfigError, CorpusError, ModelError
 from charrnn.request import RunRequest
 
 BUDGETS = ("epochs", "max_steps", "max_time")
+RAISED = {  # what may be larger than it was, and what to say then
+    **dict.fromkeys(BUDGETS, ": schedule fitted anew"),
+    "patience": "",
+}
 
 
 def resumes(request: RunRequest, directory: Path) -> bool:
@@ -32,7 +36,7 @@ def resumed_config(request: RunRequest, record: Mapping[str, Any]) -> tuple[Trai
         old, new = getattr(recorded, field.name), getattr(request.config, field.name)
         if field.name not in request.given or new == old:
             continue
-        if field.name in BUDGETS and old is not None and new > old:
+        if field.name in RAISED and old is not None and new > old:
             changes[field.name] = new
         elif not same_machine_option(field.name, old, new):
             flag = "--" + field.name.replace("_", "-")
@@ -43,10 +47,11 @@ def resumed_config(request: RunRequest, record: Mapping[str, Any]) -> tuple[Trai
         wrong.append(f"--init-from {request.init_from}")
     if wrong:
         raise ConfigError(
-            f"a resumed run keeps its options, only a larger budget may differ: {', '.join(wrong)}"
+            "a resumed run keeps its options, only a larger budget or patience may differ: "
+            + ", ".join(wrong)
         )
     notes = [
-        f"budget raised from {getattr(recorded, name)} to {value} ({name}): schedule fitted anew"
+        f"{name.replace('_', '-')} raised from {getattr(recorded, name)} to {value}{RAISED[name]}"
         for name, value in changes.items()
     ]
     return replace(recorded, **changes), notes

@@ -108,7 +108,7 @@ def test_a_budget_typed_beats_another_budget_in_the_file(request_of, tmp_path):
         ("hidden-size = 4.5", "--hidden-size is '4.5': needs an integer from 1 to 65536"),
         ("hidden-size = true", "--hidden-size is 'True': needs an integer from 1 to 65536"),
         ("dropout = nan", "--dropout is 'nan': needs a number from 0 below 1"),
-        ("max-time = 60", "--max-time is '60': needs a string"),
+        ("max-time = 60", "--max-time is '60': needs a time in quotes, such as"),
         ("max-time = '60'", "--max-time is '60': needs a number with s, m or h"),
         ("level = 'chars'", "--level is 'chars': needs one of char, byte, word"),
         ("level = 1", "--level is '1': needs a string"),

@@ -307,6 +307,19 @@ def test_a_run_that_ran_out_of_patience_stays_ended_until_it_is_given_more(corpu
     assert more.step > end.step
 
 
+def test_more_patience_goes_on_as_if_it_had_been_there_from_the_start(corpus):
+    options = {"valid": other_text(corpus), "eval_every": 2}
+    whole = finish(ask(corpus, **options, patience=4, output=corpus.parent / "whole"))[-1]
+    assert finish(ask(corpus, **options, patience=2))[-1].step == whole.step - 4
+    with pytest.raises(ConfigError, match=r"only a larger budget or patience .* --patience 1"):
+        finish(ask(corpus, **options, patience=1, resume=True))
+    start, *_, end = finish(ask(corpus, **options, patience=4, resume=True))
+    assert "patience raised from 2 to 4" in start.notes
+    assert (end.step, end.stopped, end.best_loss) == (whole.step, "patience", whole.best_loss)
+    weights = [(corpus.parent / name / "model.safetensors") for name in ("whole", "run")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
 class StopAt:
     """Says stop at the n-th time that it is asked."""
 

@@ -64,6 +64,8 @@ def read_value(item: Item, value: Any) -> Any:
         needed = str(item.metadata["range"])
     else:
         fits, needed = is_word(value), "a string, without NUL"
+        if item.name in DURATIONS:
+            needed = 'a time in quotes, such as "90s" or "3m"'
     if not fits:
         raise ConfigError(f"{flag_of(item.name)} is {shown(spelled(value))}: needs {needed}")
     return parser_of(item)(spelled(value) if number else value)
