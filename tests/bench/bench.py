@@ -1,13 +1,14 @@
 """Speed side by side, alternating, as ratios: charrnn, the script by hand, the machine's limits.
 
-    python tests/bench/bench.py [train] [busy] [sample] [--seconds 5] [--repeats 3]
-                                [--json FILE] [--readme README.md]
+    python tests/bench/bench.py [train] [busy] [sample] [start] [encode] [--seconds 5]
+                                [--repeats 3] [--json FILE] [--readme README.md]
     python tests/bench/bench.py loss TEXT [--seconds 60]
 
 Every rate is a median over the repeats; each repeat runs all contestants one after the other, each
 in a process of its own (contestants.py), so that a busy moment of the machine hits them alike.
-`--readme` puts the table between the two marks of that file. `loss` trains charrnn and the script
-by hand on a text for as many seconds and prints the held-out loss of both.
+`start` times whole short commands, `encode` the first reading of texts of 10 MB to 1 GB.
+`--readme` puts the table of the others between the two marks of that file. `loss` trains charrnn
+and the script by hand on a text for as many seconds and prints the held-out loss of both.
 """
 
 import argparse
@@ -19,6 +20,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from whole import bench_encode, bench_start
 
 HERE = Path(__file__).resolve().parent
 MARKS = ("<!-- bench -->\n", "<!-- /bench -->\n")
@@ -148,15 +151,21 @@ def main():
     options = parser.parse_args()
     if options.what[0] == "loss":
         return bench_loss(options.what[1], options.seconds)
-    benches = {"train": bench_train, "busy": bench_busy, "sample": bench_sample}
+    rates = {"train": bench_train, "busy": bench_busy, "sample": bench_sample}
+    processes = {"start": bench_start, "encode": bench_encode}
     import torch
 
     machine = f"{torch.get_num_threads()} cores, {platform.machine()}, torch {torch.__version__}"
-    results = []
+    results, others = [], []
     for name in options.what:
-        results += benches[name](options.seconds, options.repeats)
+        if name in rates:
+            results += rates[name](options.seconds, options.repeats)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                others += processes[name](folder, options.repeats)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "results": results}) + "\n")
+        saved = {"machine": machine, "results": results, "processes": others}
+        options.json.write_text(json.dumps(saved) + "\n")
     if options.readme:
         put_into(options.readme, table(results, machine))
     return None
