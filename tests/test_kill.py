@@ -120,21 +120,28 @@ def flags():
     return [part for pair in pairs for part in pair]
 
 
-@pytest.mark.slow
+def steps_of_signals():
+    """A step for the suite; 19 more for the long part, those of saves and evaluations too."""
+    yield pytest.param(7, marks=pytest.mark.slow)
+    for step in (*range(1, 7), 8, *range(10, 20), 24, 32):
+        yield pytest.param(step, marks=pytest.mark.torture)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_says_how_to_resume_and_kills(corpus, whole, number):
+@pytest.mark.parametrize("step", steps_of_signals())
+def test_a_signal_saves_says_how_to_resume_and_kills(corpus, whole, step, number):
     expected, _ = whole
-    output = corpus.parent / f"signal-{int(number)}"
+    output = corpus.parent / f"signal-{step}-{int(number)}"
     process = charrnn("train", corpus, "-o", output, *flags(), "--log-every", 1)
     for line in process.stderr:
-        if line.startswith("step 7 "):
+        if line.startswith(f"step {step} "):
             process.send_signal(number)
             break
     _, errors = process.communicate(timeout=60)
     assert process.returncode == -number
     assert f"charrnn train --resume -o {output}" in errors
     steps = [int(p.name[5:13]) for p in (output / "checkpoints").iterdir()]
-    assert max(steps) >= 7
+    assert max(steps) >= step
     again = charrnn("train", "--resume", "-o", output)
     again.communicate(timeout=60)
     assert again.returncode == 0
