@@ -128,7 +128,7 @@ def steps_of_signals():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("step", steps_of_signals())
+@pytest.mark.parametrize("step", [*steps_of_signals()])
 def test_a_signal_saves_says_how_to_resume_and_kills(corpus, whole, step, number):
     expected, _ = whole
     output = corpus.parent / f"signal-{step}-{int(number)}"
