@@ -4,12 +4,15 @@ import hashlib
 import json
 
 import numpy as np
+import pytest
 
 from charrnn.config import ModelConfig
-from charrnn.modeldir import weight_shapes, write_model
+from charrnn.errors import ModelError
+from charrnn.modeldir import read_model, weight_shapes, write_model
 from charrnn.tensors import encode_tensors
 from charrnn.tokenizer import Tokenizer
 
+FILES = ["config.json", "tokenizer.json", "model.safetensors"]
 SYMBOLS = "\nehlo \u00e9\U0001f600<"
 
 
@@ -54,3 +57,13 @@ def edit_json(path, **changes):
     value = {**json.loads(path.read_bytes()), **changes}
     value = {key: item for key, item in value.items() if item is not None}
     path.write_text(json.dumps(value))
+
+
+def refuses(directory, name=None):
+    """Return the one line with which the model is refused."""
+    with pytest.raises(ModelError) as caught:
+        read_model(directory)
+    text = str(caught.value)
+    assert name is None or name in text
+    assert len(text) < 1000
+    return text

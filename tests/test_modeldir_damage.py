@@ -5,14 +5,11 @@ import pickle
 import zipfile
 
 import pytest
-from model_directories import (
-    make_model,
-)
+from model_directories import FILES, make_model, refuses
 
 from charrnn.errors import ModelError
 from charrnn.modeldir import read_model
 
-FILES = ["config.json", "tokenizer.json", "model.safetensors"]
 EVERY_FILE = [*FILES, "generation_config.json"]
 
 
@@ -20,16 +17,6 @@ EVERY_FILE = [*FILES, "generation_config.json"]
 def model(tmp_path):
     make_model(tmp_path / "m", num_layers=1)
     return tmp_path / "m"
-
-
-def refuses(directory, name=None):
-    """Return the one line with which the model is refused."""
-    with pytest.raises(ModelError) as caught:
-        read_model(directory)
-    text = str(caught.value)
-    assert name is None or name in text
-    assert len(text) < 1000
-    return text
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_directories import (
+    FILES,
     SYMBOLS,
     edit_json,
     forge,
@@ -16,28 +17,17 @@ from model_directories import (
     make_model,
     make_tokenizer,
     make_weights,
+    refuses,
 )
 
 from charrnn.errors import ModelError
 from charrnn.modeldir import config_to_json, read_model, write_model
-
-FILES = ["config.json", "tokenizer.json", "model.safetensors"]
 
 
 @pytest.fixture
 def model(tmp_path):
     make_model(tmp_path / "m", num_layers=1)
     return tmp_path / "m"
-
-
-def refuses(directory, name=None):
-    """Return the one line with which the model is refused."""
-    with pytest.raises(ModelError) as caught:
-        read_model(directory)
-    text = str(caught.value)
-    assert name is None or name in text
-    assert len(text) < 1000
-    return text
 
 
 @pytest.mark.parametrize(
