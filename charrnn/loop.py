@@ -75,8 +75,8 @@ class RunLoop:
         if not self.has_model:
             self.recorder.first_save(self.session.model.to_weights())
             self.has_model = True
-        if report is not None and self._is_due("log"):
-            yield self._log(report)
+        if report is not None and math.isfinite(report.grad_norm) and self._is_due("log"):
+            yield self._log(report)  # a step that the loss scaler left out has no line
         if self.session.progress() >= 1:
             return
         events_done = False

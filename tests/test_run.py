@@ -10,9 +10,10 @@ import pytest
 import torch
 from training_runs import TEXT, ask, fingerprint, finish, only, run_until
 
+from charrnn.cli import run_command
 from charrnn.config import TrainConfig
 from charrnn.errors import BusyError, ConfigError, CorpusError, DivergedError, StoreError
-from charrnn.modeldir import read_model
+from charrnn.modeldir import read_model, read_newest_checkpoint
 from charrnn.reports import (
     EvalReport,
     LogReport,
@@ -114,6 +115,18 @@ def test_what_came_after_the_checkpoint_is_made_again_and_logged_once(corpus):
     assert fingerprint(output) == fingerprint(corpus.parent / "whole")
 
 
+def test_a_resume_from_the_older_checkpoint_says_so_and_is_exact(corpus, capsys):
+    finish(ask(corpus, output=corpus.parent / "whole"))
+    run_until(ask(corpus), 12)
+    newest = corpus.parent / "run" / "checkpoints" / "step-00000012.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-99] + bytes(99))
+    assert run_command(["train", "--resume", "-o", str(corpus.parent / "run"), "-q"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(f"charrnn: warning: {newest}: damaged")
+    assert len(said.splitlines()) == 1
+    assert fingerprint(corpus.parent / "run") == fingerprint(corpus.parent / "whole")
+
+
 def test_evaluation_sampling_and_saving_do_not_change_the_weights(corpus):
     finish(ask(corpus, output=corpus.parent / "busy", valid_frac=0.0))
     quiet = {"eval_every": 0, "sample_every": 0, "save_every": 0, "log_every": 0}
@@ -183,6 +196,16 @@ def test_a_resume_without_text_takes_what_the_run_knows(corpus):
     run_until(ask(corpus), 7)
     request = replace(ask(corpus, resume=True), texts=(), given=frozenset(), config=TrainConfig())
     assert finish(request)[-1].step == 40
+
+
+def test_a_resume_takes_the_threads_of_the_run(corpus):
+    threads = torch.get_num_threads()
+    run_until(ask(corpus, threads=2), 3)
+    steps = run_training(replace(ask(corpus, resume=True), given=frozenset(), config=TrainConfig()))
+    found = next(steps).config.threads, torch.get_num_threads()
+    steps.close()
+    torch.set_num_threads(threads)
+    assert found == (2, 2)
 
 
 def test_resume_where_nothing_is_starts_from_step_0(corpus):
@@ -279,6 +302,39 @@ def test_the_fourth_divergence_ends_the_run(corpus, monkeypatch):
         finish(ask(corpus))
 
 
+def test_after_the_fourth_divergence_the_checkpoint_before_it_is_the_newest(corpus, monkeypatch):
+    spoil(monkeypatch, times=4)
+    with pytest.raises(DivergedError) as caught:
+        finish(ask(corpus))
+    assert caught.value.exit_code == 1
+    assert read_newest_checkpoint(corpus.parent / "run").metadata["step"] == "5"
+    read_model(corpus.parent / "run")
+
+
+def test_a_step_that_the_loss_scaler_left_out_is_no_divergence_and_has_no_line(corpus, monkeypatch):
+    """Half precision overflows now and then: the gradient has no norm then, and nothing changes."""
+    import charrnn.trainer as trainer
+
+    compute_gradients = trainer.compute_gradients
+
+    def overflowing(session, window):
+        loss = compute_gradients(session, window)
+        if session.step + 1 in (1, 8):
+            session.model.output.bias.grad[0] = math.inf
+        return loss
+
+    scaler = torch.amp.GradScaler  # which on a CPU is off
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda device, enabled: scaler(device))
+    monkeypatch.setattr(trainer, "compute_gradients", overflowing)
+    reports = finish(ask(corpus, log_every=2, max_steps=12, save_every=1))
+    steps = only(reports, StepReport)
+    assert [s.step for s in steps if not math.isfinite(s.grad_norm)] == [1, 8]
+    assert not only(reports, NoteReport)
+    logs = only(reports, LogReport)
+    assert [log.step for log in logs] == [2, 4, 6, 10, 12]
+    assert logs[3].loss == pytest.approx(np.mean([s.loss for s in steps[6:10]]))
+
+
 @pytest.mark.parametrize("step", [3, 17])
 def test_resume_is_exact_where_the_streams_are_dealt_to_threads(corpus, step):
     threads = torch.get_num_threads()
@@ -341,6 +397,17 @@ def test_a_signal_at_any_moment_of_the_last_step_leaves_each_line_once(corpus, p
         list(run_training(ask(corpus, **options, output=output), StopAt(count)))
         finish(ask(corpus, **options, output=output, resume=True))
         assert fingerprint(output) == expected, count
+
+
+def test_a_signal_in_the_last_step_saves_it(corpus):
+    """There is nothing else to do then but to evaluate, which the resumed run does."""
+    reports = run_until(ask(corpus, save_every=0), 40)
+    assert (reports[-1].stopped, reports[-1].step) == ("signal", 40)
+    assert only(reports, SaveReport)[-1].step == 40
+    assert read_newest_checkpoint(corpus.parent / "run").metadata["step"] == "40"
+    again = finish(ask(corpus, save_every=0, resume=True))
+    assert again[0].resumed_from == 40
+    assert not only(again, StepReport)
 
 
 def test_without_a_held_out_part_the_last_weights_are_kept(corpus):

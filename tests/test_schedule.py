@@ -37,3 +37,10 @@ def test_a_dear_first_evaluation_is_put_off_and_a_cheap_one_is_not():
     assert schedule.next_seconds["eval"] == 10
     schedule.expect(15.0)
     assert schedule.next_seconds["eval"] == pytest.approx(375)
+
+
+def test_saves_by_the_clock_are_a_minute_apart():
+    schedule = by_the_clock()
+    assert [schedule.is_due("save", 1, t) for t in (0.0, 59.9, 60.0)] == [False, False, True]
+    schedule.done("save", 71.0)
+    assert [schedule.is_due("save", 2, t) for t in (130.9, 131.0)] == [False, True]

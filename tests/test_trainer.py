@@ -148,6 +148,29 @@ def test_a_loss_that_is_not_finite_stops_before_the_update():
     assert session.step == 1
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_stops_before_the_update(value, monkeypatch):
+    import charrnn.trainer as trainer
+
+    compute_gradients = trainer.compute_gradients
+
+    def spoiled(session, window):
+        loss = compute_gradients(session, window)
+        session.model.output.bias.grad[2] = value
+        return loss
+
+    session = start()
+    steps = train_steps(session)
+    next(steps)
+    before, moments = weights(session), capture(session)[0]
+    monkeypatch.setattr(trainer, "compute_gradients", spoiled)
+    with pytest.raises(NotFiniteError, match=r"gradient norm (nan|inf)"):
+        next(steps)
+    assert (weights(session), session.step) == (before, 1)
+    after = capture(session)[0]
+    assert all(np.array_equal(after[k], moments[k]) for k in moments if k.startswith("optimizer."))
+
+
 def test_only_matrices_decay():
     groups = make_optimizer(start().model, TrainConfig(weight_decay=0.7)).param_groups
     assert {(p.ndim, g["weight_decay"]) for g in groups for p in g["params"]} == {
