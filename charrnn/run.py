@@ -6,18 +6,21 @@ Torch is imported only after the directory is locked and the text is read.
 import math
 import platform
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from charrnn import __version__
 from charrnn.cores import num_ranks, own_rank
+from charrnn.errors import ModelError
 from charrnn.prepare import Prepared, prepare, train_record
 from charrnn.reports import EndReport, Report, StartReport
 from charrnn.request import RunRequest
 from charrnn.resume import BUDGETS
 
 if TYPE_CHECKING:
+    from charrnn.recorder import Recorder
     from charrnn.session import Setup
     from charrnn.trainer import Session
 
@@ -59,11 +62,10 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
 
     setup = make_setup(prepared.config, prepared.dataset, prepared.initial)
     session = build_session(setup, join_ranks(setup.config.device))
-    facts = run_facts(setup, num_parameters(session.model))
-    record = train_record(prepared, setup.config, facts)
-    first = int(setup.dataset.train[0])
+    record = train_record(prepared, setup.config, run_facts(setup, num_parameters(session.model)))
     lead(prepared, setup, session, record)
-    recorder = Recorder(prepared.lock, setup.model, setup.dataset.tokenizer, first, record)
+    first, tokenizer = int(setup.dataset.train[0]), setup.dataset.tokenizer
+    recorder = Recorder(prepared.lock, setup.model, tokenizer, first, record)
     notes = [*prepared.notes, *setup.notes]
     found = read_newest_checkpoint(prepared.directory) if prepared.record is not None else None
     flags: dict[str, bool] = {"events_done": True}
@@ -73,10 +75,11 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
         if budget_raised(prepared, setup):
             session.best.misses = 0
         if flags.get("finished") and (session.progress() >= 1 or session.out_of_patience()):
-            if not (prepared.record or {}).get("finished"):  # killed at the very last write
-                recorder.settle(session.step)
-            yield finished_report(prepared, session)
-            return
+            if not (problem := why_lost(prepared.directory)):
+                yield finished_report(prepared, session, recorder)
+                return
+            notes.append(f"{problem}: the result of the run is written again")
+            flags = {"events_done": True}
     yield start_report(prepared, setup, session, notes, found is not None)
     if found is not None:
         recorder.resume_at(session.step, made_again(session, flags))
@@ -87,6 +90,21 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     finally:
         recorder.close()
         dismiss(session)
+
+
+def why_lost(directory: Path) -> str:
+    """Return why the model in `directory` cannot be read; "" where it can.
+
+    The sampling defaults do not count: they are the user's.
+    """
+    from charrnn.modeldir import read_model
+    from charrnn.modeldir.files import GENERATION
+
+    try:
+        read_model(directory)
+    except ModelError as error:
+        return "" if str(directory / GENERATION) in str(error) else str(error)
+    return ""
 
 
 def made_again(session: "Session", flags: Mapping[str, bool]) -> set[str]:
@@ -127,8 +145,13 @@ def start_report(
     )
 
 
-def finished_report(prepared: Prepared, session: "Session") -> EndReport:
-    """Return the report of a run that was finished before: nothing is written."""
+def finished_report(prepared: Prepared, session: "Session", recorder: "Recorder") -> EndReport:
+    """Return the report of a run that was finished before, which changes no byte of it.
+
+    One that was killed at its very last write is first put in order.
+    """
+    if not (prepared.record or {}).get("finished"):
+        recorder.settle(session.step)
     best = session.best
     known = best.weights is not None
     return EndReport(

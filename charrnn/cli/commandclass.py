@@ -10,10 +10,12 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from charrnn.cli.options import Item, Parser, parser_of
+from charrnn.cli.options import Item, Parser, number_parser, parser_of
+from charrnn.config import Range
 
 OTHER = "Options"
 FIRST_COLUMN = 38  # cells at most
+LARGEST = 2**63 - 1  # of a number that says no limit of its own
 
 
 class Reader:
@@ -38,8 +40,23 @@ def read_ourselves(parameters: list[Any], items: Mapping[str, Item]) -> None:
     for parameter in parameters:
         if not isinstance(parameter.process_value, Reader):
             item = items.get(parameter.name)
-            parse = parser_of(item) if item is not None else None
+            parse = parser_of(item) if item is not None else parser_of_number(parameter)
             parameter.process_value = Reader(parameter, parse)
+
+
+def parser_of_number(parameter: Any) -> Parser | None:
+    """Return the strict parser of an option that is declared as an integer; None for others."""
+    described = getattr(parameter, "type_descriptor", None)
+    if described is None:  # an older Typer: what Click knows
+        limits, is_integer = parameter.type, "integer" in parameter.type.name
+    else:
+        limits = parameter
+        is_integer = described.annotation is int and described.parameter_info.parser is None
+    if not is_integer:
+        return None
+    low, high = getattr(limits, "min", None), getattr(limits, "max", None)
+    allowed = Range(-LARGEST if low is None else low, LARGEST if high is None else high)
+    return number_parser(max(parameter.opts, key=len), allowed)
 
 
 class PlainGroup(TyperGroup):
