@@ -31,10 +31,11 @@ AMID = {  # phases after the first step, with the step that must be saved
     "sample": ("charrnn.loop:sample", 2, 32),
     "save": ("charrnn.modeldir.checkpoints:write_file", 3, 15),
     "prune": ("charrnn.modeldir.checkpoints:remove_file", 2, 20),
+    "last step": ("charrnn.trainer:compute_gradients", 40, 40),
     "last evaluation": ("charrnn.loop:validate", 6, 40),
     "last save": ("charrnn.modeldir.checkpoints:write_file", 8, 40),
 }
-OFTEN = ("step", "evaluation", "model", "save", "last save")  # tried each time
+OFTEN = ("step", "evaluation", "model", "save", "last step", "last save")  # tried each time
 
 
 def pairs(phases, often):

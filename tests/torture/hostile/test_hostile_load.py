@@ -18,9 +18,11 @@ from charrnn.api import load
 from charrnn.errors import BusyError
 from charrnn.modeldir import read_model, write_model
 from charrnn.prepare import prepare
+from charrnn.recorder import Recorder
 from charrnn.reports import StepReport
 from charrnn.run import run_training
 from charrnn.sampler import sample
+from charrnn.schedule import FIRST_SECONDS
 from charrnn.store import LOCK_NAME
 
 GOLDEN = Path(__file__).parent / "golden" / "model"
@@ -184,3 +186,55 @@ def test_a_large_text_is_read_in_little_memory_however_long_its_lines_are(newlin
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     assert int(done.stdout.split()[0]) > 0.85 * megabytes * MB
+
+
+TIME = """
+import sys, time
+from charrnn.config import TrainConfig
+from charrnn.dataset import load_dataset
+began = time.process_time()
+for _ in range(int(sys.argv[2])):
+    load_dataset([sys.argv[1]], TrainConfig())
+print(time.process_time() - began)
+"""
+
+
+def seconds_of_reading(path, times):
+    """Return how long the processor is busy with reading a text so often, without a cache."""
+    env = environment(XDG_CACHE_HOME="/dev/null", OMP_NUM_THREADS="1")
+    command = [sys.executable, "-c", TIME, str(path), str(times)]
+    return float(subprocess.run(command, capture_output=True, env=env, check=True).stdout)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("factor", [10, 100])
+def test_reading_takes_time_in_proportion_to_the_text(factor, tmp_path):
+    """One text that is so much longer takes as long as that many readings of the short one."""
+    line = b"The quick brown fox jumps over the lazy dog, says \xc3\xa9mile\n"
+    small, large = tmp_path / "small.txt", tmp_path / "large.txt"
+    small.write_bytes(line * (2 * MB // len(line)))
+    with large.open("wb") as file:
+        for _ in range(factor):
+            file.write(small.read_bytes())
+    assert seconds_of_reading(large, 1) < 1.5 * seconds_of_reading(small, factor)
+
+
+@pytest.mark.torture
+def test_a_save_takes_less_than_a_twentieth_of_the_minute_between_two(tmp_path, monkeypatch):
+    """Of a network twice as large as any that is chosen for a text."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "corpus.txt").write_text(TEXT)
+    seconds, save = [], Recorder.save_checkpoint
+
+    def timed(*arguments, **options):
+        began = time.monotonic()
+        report = save(*arguments, **options)
+        seconds.append(time.monotonic() - began)
+        return report
+
+    monkeypatch.setattr(Recorder, "save_checkpoint", timed)
+    sizes = {"hidden_size": 1024, "num_layers": 2, "batch_size": 2, "seq_length": 4}
+    plan = {"max_steps": 3, "save_every": 1, "eval_every": 0, "sample_every": 0, "valid_frac": 0.0}
+    list(run_training(ask(tmp_path / "corpus.txt", **sizes, **plan)))
+    assert len(seconds) == 3
+    assert min(seconds) < 0.05 * FIRST_SECONDS["save"]
