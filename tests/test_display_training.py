@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from training_reports import HOSTILE, end, evaluation, log, start, step, whole_run
 
-from charrnn.display.live import REFRESH_SECONDS, LiveDisplay, make_console
+from charrnn.display.live import REFRESH_SECONDS, LiveDisplay, fields, make_console
 from charrnn.display.output import Messages
 from charrnn.display.paint import Paint, has_color
 from charrnn.display.plain import PlainLog, QuietLog
@@ -99,6 +99,19 @@ def test_bits_of_words_are_shown_from_the_first_evaluation_on():
     before, _, after = plain([words, step(1), log(1), evaluation(2, 4.0, 1.5), step(2), log(2)])[2:]
     assert "bits/char" not in before
     assert "loss 2.5000 (perplexity 12.18, 0.938 bits/char)" in after
+
+
+def test_the_panel_shows_the_perplexity_of_words_and_the_bits_of_characters():
+    words = start(config=start().config.__class__(level="word", precision="fp32"))
+    for first, train, valid in (
+        (words, "2.5000 (perplexity 12.18)", "4.0000 (perplexity 54.6)"),
+        (start(), "2.5000 (0.938 bits/char)", "4.0000 (1.500 bits/char)"),
+    ):
+        progress = Progress()
+        for report in (first, step(1), log(1), evaluation(2, 4.0, 1.5)):
+            progress.update(report)
+        shown = dict(fields(progress))
+        assert (shown["train"], shown["valid"]) == (train, valid)
 
 
 def test_the_sample_is_kept_on_one_plain_line():

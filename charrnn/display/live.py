@@ -140,10 +140,11 @@ def fields(progress: Progress) -> Iterator[tuple[str, str]]:
     yield "ETA", "-" if eta is None else show_duration(eta)
     yield "epoch", f"{step.epoch:.2f}"
     loss = progress.train_loss
-    yield "train", show_loss(loss, progress.bits(loss), progress.words)
+    bits = None if progress.words else progress.bits(loss)
+    yield "train", show_loss(loss, bits, progress.words)
     if evaluation is not None and evaluation.valid_loss is not None:
-        valid, bits = evaluation.valid_loss, evaluation.valid_bits_per_char
-        yield "valid", show_loss(valid, bits, progress.words)
+        bits = None if progress.words else evaluation.valid_bits_per_char
+        yield "valid", show_loss(evaluation.valid_loss, bits, progress.words)
     rate = step.tokens_per_second if progress.log is None else progress.log.tokens_per_second
     yield "tokens/s", show_rate(rate)
     yield "lr", f"{step.learning_rate:.3g}"
