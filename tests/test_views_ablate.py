@@ -163,3 +163,18 @@ def test_json_follows_the_schema(files):
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_drawing_fits_the_terminal(files, columns):
     assert "all units" in drawing_of(["ablate", files / "text", "-m", files / "model"], columns)
+
+
+def test_where_no_unit_is_left_to_be_a_control_it_is_said(files):
+    result = json_of(["ablate", files / "text", "-m", files / "model"], RESULT)["result"]
+    assert (result["chance"], result["control"]) == (None, [])
+    assert "nan" not in result["sentence"]
+    assert "none is left to be a control" in result["sentence"]
+
+
+def test_of_one_stream_it_cannot_be_said_which_unit_matters(files, tmp_path):
+    (tmp_path / "short").write_text("hell")
+    arguments = ["ablate", tmp_path / "short", "-m", files / "model", "--units", 4]
+    result = json_of(arguments, RESULT)["result"]
+    assert result["rows"][0]["delta"]["low"] is None
+    assert "too short to say" in result["sentence"]

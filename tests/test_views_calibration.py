@@ -17,6 +17,7 @@ from charrnn.views.calibration import (
     sentence,
 )
 from charrnn.views.envelope import open_text
+from charrnn.views.intervals import shown
 
 SHARES = np.array([0.6, 0.2, 0.15, 0.05])
 RESULT = {
@@ -123,3 +124,18 @@ def test_json_follows_the_schema(model):
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_drawing_fits_the_terminal(model, columns):
     assert "ECE" in drawing_of(["calibration", model[1], "-m", model[0]], columns)
+
+
+def test_what_is_not_sure_is_not_said_to_be_so():
+    good = calibrate(draw(1.0, 1, 4000))
+    assert good.ece.mean <= good.null[1]
+    assert "Nothing speaks against" in sentence(good)
+    assert "no other temperature is sure to help" in sentence(good)
+    sharp = calibrate(draw(1.6, 3))
+    assert f"temperature {shown(sharp.temperature, '{:.2f}')} would save" in sentence(sharp)
+
+
+def test_of_few_blocks_the_temperature_is_less_sure():
+    few, many = (calibrate(draw(1.3, 3, size)).temperature for size in (3000, 48_000))
+    assert few.high - few.low > 3 * (many.high - many.low)
+    assert few.low <= 1.3 <= few.high

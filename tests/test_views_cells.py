@@ -1,5 +1,6 @@
 """cells: planted cells are found exactly, and networks that learned nothing have none."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import torch
 from model_directories import make_config, make_weights
 from viewing import INTERVAL, drawing_of, json_of
 
+from charrnn.display.views.cells import show_cells
 from charrnn.errors import ConfigError, CorpusError
 from charrnn.model import LanguageModel
 from charrnn.modeldir import read_model
@@ -19,12 +21,13 @@ from charrnn.views.cells_cause import Cause, difference
 from charrnn.views.cells_control import Control, upper_bound
 from charrnn.views.cells_network import told
 from charrnn.views.cells_probe import forward_order, probe_features
-from charrnn.views.cells_result import best_start, excerpt_of, excerpts_of, sentence
-from charrnn.views.cells_score import Halves, Judged, best_threshold, held_out_r2, usable
+from charrnn.views.cells_result import best_start, excerpt_of, excerpts_of, sentence, to_result
+from charrnn.views.cells_score import Halves, Judged, best_threshold, line_of, usable
 from charrnn.views.envelope import open_text
 from charrnn.views.features import Feature
 from charrnn.views.intervals import Interval
 from charrnn.views.intervention import Hold, run_steps
+from charrnn.views.resampling import explained_interval
 
 ROW_KEYS = ["feature", "unit", "auc", "r2", "memory_r2", "p", "n90", "delta_bits", "grade"]
 NUMBER, COUNT = {"type": ["number", "null"]}, {"type": ["integer", "null"]}
@@ -47,7 +50,7 @@ RESULT = {
         "additionalProperties": {
             "type": "object",
             "required": ["kind", "sign", "score", "memory_r2", "control", "probe", "cause"],
-            "properties": {"score": INTERVAL, "memory_r2": INTERVAL, "probe": NUMBER},
+            "properties": {"score": INTERVAL, "memory_r2": INTERVAL, "probe": INTERVAL},
         },
     },
     "excerpts": {
@@ -102,7 +105,7 @@ def test_a_planted_latch_is_found_with_the_area_one(found, name, cell):
     assert row.unit == f"c:0:{cell}"
     assert row.judged.auc == 1
     assert row.judged.score.low == 1
-    assert row.judged.accuracy == 1
+    assert row.judged.accuracy.low == 1
     assert 0 < row.judged.threshold < 0.9
     assert row.probe.n90 == 1
     assert row.grade in ("A", "B")
@@ -116,8 +119,8 @@ def test_a_planted_counter_is_found_with_the_correlation_one(found, name, cell):
     row = row_of(found, name)
     assert row.unit == f"c:0:{cell}"
     assert row.judged.score.mean >= 0.999
-    assert row.judged.spearman >= 0.999
-    assert row.judged.r2 >= 0.998
+    assert row.judged.spearman.low >= 0.999
+    assert row.judged.r2.low >= 0.998
     assert row.judged.auc is None
     assert row.grade == "B"
 
@@ -126,7 +129,7 @@ def test_the_latch_that_the_output_uses_is_a_cause_and_a_cell_it_ignores_is_none
     used, ignored = row_of(found, "in_braces"), row_of(found, "in_double_quotes")
     assert used.grade == "A"
     assert used.cause.delta.low > 0
-    assert used.cause.clamp > 4  # ln p of } between the ends of the latch
+    assert used.cause.clamp.low > 4  # ln p of } between the ends of the latch
     assert ignored.grade == "B"
     assert ignored.cause.delta.mean == pytest.approx(0, abs=1e-6)
 
@@ -192,8 +195,8 @@ def judged(score, memory, low=None, memory_low=None):
         sign=1,
         score=Interval(score, score if low is None else low, score),
         auc=score,
-        r2=0.0,
-        spearman=0.0,
+        r2=Interval(0.0, 0.0, 0.0),
+        spearman=Interval(0.0, 0.0, 0.0),
         memory=Interval(memory, memory if memory_low is None else memory_low, memory),
         threshold=None,
         accuracy=None,
@@ -299,7 +302,7 @@ def test_n90_counts_the_units_that_share_a_feature():
     alone = Feature("alone", (values[:, 66] > 0.3).astype(np.float32), True)
     spread = Feature("spread", (values[:, :20].sum(1) > 0).astype(np.float32), True)
     first, second = probe_features(activations, [alone, spread], halves)
-    assert first.score > 0.98
+    assert first.score.low > 0.98
     assert first.n90 == 1
     assert 10 <= second.n90 <= 20
     assert activations.unit(66, halves.b) == pytest.approx(values[3100:, 66])
@@ -320,9 +323,13 @@ def test_the_threshold_is_the_best_of_all():
 
 def test_the_line_of_the_first_half_is_judged_on_the_second():
     x = np.linspace(0, 1, 50).astype(np.float32)
-    assert held_out_r2(x, 3 * x + 1, x + 2, 3 * (x + 2) + 1) == pytest.approx(1)
-    assert held_out_r2(x, 3 * x, x, -3 * x) < -1
-    assert held_out_r2(np.ones_like(x), x, x, x) == pytest.approx(0, abs=1e-6)
+
+    def r2(x_a, y_a, x_b, y_b):
+        return explained_interval(y_b, line_of(x_a, y_a, x_b), 500).mean
+
+    assert r2(x, 3 * x + 1, x + 2, 3 * (x + 2) + 1) == pytest.approx(1)
+    assert r2(x, 3 * x, x, -3 * x) < -1
+    assert r2(np.ones_like(x), x, x, x) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_halves_do_not_touch_and_rare_features_are_left_out():
@@ -427,3 +434,22 @@ def test_the_table_fits_the_terminal(model):
         assert "in_braces" in shown
         assert "c:0:2" in shown
         assert ("untrained" in shown.splitlines()[0]) == (columns == 200)
+
+
+def test_every_estimate_of_a_unit_has_an_interval_around_it(found):
+    details = to_result(found, tokenizer_of())["details"]
+    for name in ("line_position", "in_double_quotes"):
+        row = details[name]
+        names = ["score", "memory_r2", "r2", "spearman", "probe"]
+        names += ["balanced_accuracy"] if row["kind"] == "binary" else []
+        assert all(row[key]["low"] <= row[key]["mean"] <= row[key]["high"] for key in names)
+    clamp = details["in_braces"]["cause"]["clamp"]
+    assert 4 < clamp["low"] <= clamp["mean"] <= clamp["high"]
+
+
+@pytest.mark.parametrize(("columns", "ends"), [(70, 0), (80, 1), (110, 1), (150, 4)])
+def test_a_wider_table_has_more_intervals(found, capsys, columns, ends):
+    show_cells(found, tokenizer_of(), width=columns)
+    row = next(line for line in capsys.readouterr().out.splitlines() if " A " in f"{line} ")
+    assert row.startswith("in_braces")
+    assert len(re.findall(r"\d[-,] ?[+-]?\d", row)) == ends

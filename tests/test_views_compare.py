@@ -2,8 +2,10 @@
 
 from collections import Counter
 
+import jsonschema
 import numpy as np
 import pytest
+import view_schemas
 from commands import refusal
 from model_directories import make_model, make_tokenizer
 from viewing import INTERVAL, drawing_of, json_of
@@ -246,3 +248,16 @@ def test_two_models_are_compared_without_options_of_ngrams(tmp_path, option, val
         make_model(tmp_path / name)
     code, message = refusal("inspect", "compare", tmp_path / "a", tmp_path / "b", option, value)
     assert (code, message.split(":")[0]) == (2, f"{option} is of n-grams")
+
+
+def test_of_a_short_text_nothing_is_sure_and_no_interval_is_said(pair, tmp_path):
+    short = tmp_path / "short"
+    short.write_text(pair[3][:300])
+    stored = read_model(pair[0])
+    found = compare_models(stored, read_model(pair[1]), open_text(stored, [str(short)]))
+    assert np.isnan(found.saved.low)
+    assert "nothing is sure, for want of text" in sentence(found)
+    assert "nan" not in sentence(found)
+    result = json_of(["compare", pair[0], pair[1], short], RESULT)["result"]
+    jsonschema.validate(result, view_schemas.RESULTS["compare"])
+    assert result["saved"]["low"] is None

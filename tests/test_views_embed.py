@@ -7,6 +7,7 @@ from viewing import drawing_of, json_of
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ConfigError
+from charrnn.model import LanguageModel
 from charrnn.modeldir import read_model, weight_shapes, write_model
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.embed import chance_cosine, measure_embedding, sentence
@@ -28,7 +29,8 @@ RESULT = {
             "properties": {"going_in": NEAR, "going_out": NEAR},
         },
     },
-    **{name: {"type": "number"} for name in ("chance_in", "chance_out", "above_in", "above_out")},
+    **{name: {"type": "number"} for name in ("chance_in", "chance_out", "chance_pair")},
+    **{name: {"type": "number"} for name in ("above_in", "above_out")},
     "tied": {"type": "boolean"},
     "sentence": {"type": "string"},
 }
@@ -77,7 +79,7 @@ def test_chance_is_what_random_directions_reach():
         vectors = rng.normal(size=(50, 10))
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         best.append((vectors[1:] @ vectors[0]).max())
-    assert chance_cosine(50, 10) == pytest.approx(np.quantile(best, 0.95), abs=0.03)
+    assert chance_cosine(49, 10) == pytest.approx(np.quantile(best, 0.95), abs=0.03)
 
 
 def test_random_weights_have_few_neighbours_above_chance(tmp_path):
@@ -112,3 +114,30 @@ def test_json_follows_the_schema(tmp_path):
 def test_the_drawing_fits_the_terminal(tmp_path, columns):
     make_model(tmp_path / "m")
     assert "going out" in drawing_of(["embed", "-m", tmp_path / "m"], columns)
+
+
+@pytest.mark.parametrize(("num", "size"), [(20, 2), (500, 3), (2000, 64)])
+def test_chance_of_many_pairs_is_the_quantile_of_their_largest_cosine(num, size):
+    rng = np.random.default_rng(6)
+    best = []
+    for _ in range(300):
+        vectors = rng.normal(size=(num, size))
+        best.append((vectors[:, 0] / np.linalg.norm(vectors, axis=1)).max())
+    assert np.mean(np.array(best) < chance_cosine(num, size)) == pytest.approx(0.95, abs=0.035)
+
+
+def test_the_best_pair_stands_beside_the_best_pair_of_random_directions(tmp_path):
+    make_model(tmp_path / "m", embedding_size=40, hidden_size=40)
+    found = measure_embedding(read_model(tmp_path / "m"))
+    assert found.chance_pair > found.chance_out
+    assert f"by chance {found.chance_pair:.2f}" in sentence(found)
+    assert "(by chance 5%)" in sentence(found)
+
+
+def test_one_symbol_has_no_neighbours(tmp_path):
+    config = ModelConfig(1, hidden_size=4, embedding_size=3)
+    (tmp_path / "m").mkdir()
+    weights = LanguageModel(config).to_weights()
+    write_model(tmp_path / "m", config, Tokenizer("char", ("a",)), weights)
+    with pytest.raises(ConfigError, match="one symbol"):
+        measure_embedding(read_model(tmp_path / "m"))

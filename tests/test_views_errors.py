@@ -51,7 +51,7 @@ def test_each_error_falls_to_the_first_rule_that_fits():
     counts = {name: row.count for name, row in rows.items() if row.count}
     assert counts == {"n-gram": 1, "rare word": 1, "boost": 1, "rest": 1}
     assert sum(row.share.mean for row in found.rows) == pytest.approx(1)
-    assert sum(row.bits_share for row in found.rows) == pytest.approx(1)
+    assert sum(row.bits_share.mean for row in found.rows) == pytest.approx(1)
     assert rows["rare word"].bits == pytest.approx(2)  # three bits, one of them free
     assert rows["rare word"].control == 1  # the one that was right
     assert found.num_tokens == 5
@@ -118,3 +118,17 @@ def test_the_drawing_fits_the_terminal(model, columns):
     directory, folder = model
     arguments = ["errors", folder / "text", "-m", directory, "--corpus", folder / "corpus"]
     assert "rare word" in drawing_of(arguments, columns)
+
+
+def test_the_sentence_claims_no_more_than_a_largest_part_and_gives_its_interval(model):
+    directory, folder = model
+    stored = read_model(directory)
+    text = open_text(stored, [str(folder / "text")])
+    found = measure_errors(stored, text, [str(folder / "corpus")])
+    largest = max(found.rows, key=lambda row: row.count)
+    assert largest.share.mean < 0.9
+    ends = f"[{largest.share.low:.0%}, {largest.share.high:.0%}]"
+    assert f"the largest part ({largest.share.mean:.0%} {ends}) falls to" in sentence(found)
+    for row in found.rows:
+        assert row.bits_share.low <= row.bits_share.mean <= row.bits_share.high
+        assert row.bits_share.mean == pytest.approx(row.bits / sum(r.bits for r in found.rows))

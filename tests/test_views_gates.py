@@ -10,6 +10,7 @@ from charrnn.config import ModelConfig
 from charrnn.modeldir import StoredModel, weight_shapes
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.gates import Gates, measure_gates, sentence
+from charrnn.views.keeping import spread_of
 
 ROW = {
     "type": "object",
@@ -24,6 +25,8 @@ ROW = {
 }
 RESULT = {
     "rows": {"type": "array", "minItems": 1, "items": ROW},
+    "keeps": {"type": "array", "items": INTERVAL},
+    "control_keeps": {"type": "array"},
     "num_tokens": {"type": "integer"},
     "sentence": {"type": "string"},
 }
@@ -122,3 +125,26 @@ def test_json_follows_the_schema(files, cell):
 def test_the_drawing_fits_the_terminal(files, columns):
     assert "keeps" in drawing_of(["gates", files / "text", "-m", files / "gru"], columns)
     drawing_of(["gates", files / "text", "-m", files / "lstm"], columns)
+
+
+def test_how_long_units_keep_stands_beside_the_untrained_network():
+    rows, found = measured(stored_model("lstm", 64, bias_ih=np.full(256, 5.0)))
+    kept, plain = found.keeps[2], found.control_keeps[2]
+    assert kept.mean == pytest.approx(-1 / np.log(1 / (1 + np.exp(-5))), rel=1e-3)
+    assert plain < 5  # the bias with which training begins is about 1
+    assert rows["f"].control.spread[2] == plain
+    said = sentence(found, "f")
+    assert f"keep for 149 [149, 149] (untrained {plain:.1f}) tokens or more" in said
+    assert "(untrained 0)" in said
+
+
+def test_quantiles_of_time_constants_have_intervals_that_hold_the_truth():
+    rng = np.random.default_rng(3)
+    held = 0
+    for seed in range(40):
+        logs = 500 * np.log(0.9) * rng.gamma(20, 1 / 20, (30, 1)) * np.ones(11)
+        found = spread_of(logs, 15_000, seed)[2]
+        held += found.low < -1 / np.log(0.9) < found.high
+    assert 34 <= held <= 40
+    assert spread_of(np.zeros((4, 3)), 2000)[2].mean == np.inf
+    assert np.isnan(spread_of(np.full((1, 3), -5.0), 300)[2].low)

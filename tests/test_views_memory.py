@@ -12,10 +12,11 @@ from charrnn.errors import CorpusError
 from charrnn.model import LanguageModel
 from charrnn.modeldir import read_model, weight_shapes
 from charrnn.views.closers import find_closers, measure_closers
-from charrnn.views.envelope import Inspected, validation_part
-from charrnn.views.horizon import LENGTHS, horizon_of, measure_horizon, nats_after
-from charrnn.views.lags import measure_lags
-from charrnn.views.memory import Memory, measure_memory, sentence
+from charrnn.views.envelope import Inspected, open_text, validation_part
+from charrnn.views.horizon import LENGTHS, Point, horizon_of, measure_horizon, nats_after
+from charrnn.views.intervals import Interval
+from charrnn.views.lags import measure_lags, summarize
+from charrnn.views.memory import Memory, looks_beyond, measure_memory, sentence
 from charrnn.views.places import choose_places
 
 LAG, PERIOD = 8, 16
@@ -27,13 +28,14 @@ CURVE = {
 }
 PART = {
     "type": "object",
-    "required": ["part", "gradients", "slope", "reach"],
+    "required": ["part", "gradients", "slope", "reach", "reach_ends"],
     "additionalProperties": False,
     "properties": {
         "part": {"enum": ["h", "c"]},
         "gradients": {"type": "array", "items": INTERVAL},
-        "slope": {"type": ["number", "null"]},
+        "slope": {"anyOf": [INTERVAL, {"type": "null"}]},
         "reach": {"type": ["integer", "null"]},
+        "reach_ends": {"type": ["array", "null"], "minItems": 2, "maxItems": 2},
     },
 }
 RESULT = {
@@ -210,10 +212,12 @@ def test_a_linear_networks_gradient_falls_by_the_spectral_radius():
         output__weight=rng.normal(size=(vocab, size)),
     )
     (lags,) = measure_lags(model, inspected(rng.integers(0, vocab, 3000)), 60, 40)
-    assert lags.slope == pytest.approx(math.log(rho), rel=0.01)
+    assert lags.slope.mean == pytest.approx(math.log(rho), rel=0.01)
+    assert lags.slope.low <= lags.slope.mean <= lags.slope.high
     means = np.array([gradient.mean for gradient in lags.gradients])
     np.testing.assert_allclose(means[1:] / means[:-1], rho, rtol=1e-4)
     assert lags.reach is None  # 0.93^59 is above 1%
+    assert lags.reach_ends == (61, None)  # further than the 60 lags that are seen
 
 
 def leaky_network():
@@ -237,8 +241,9 @@ def test_a_cell_that_forgets_a_tenth_passes_nine_tenths_of_the_gradient():
     means = np.array([gradient.mean for gradient in cell.gradients])
     assert np.isnan(means[0])  # the prediction sees c through h only
     np.testing.assert_allclose(means[2:] / means[1:-1], 0.9, rtol=1e-4)
-    assert cell.slope == pytest.approx(math.log(0.9), rel=1e-3)
+    assert cell.slope.mean == pytest.approx(math.log(0.9), rel=1e-3)
     assert cell.reach == 2 + math.ceil(math.log(0.01) / math.log(0.9))
+    assert cell.reach_ends[0] <= cell.reach <= cell.reach_ends[1]
     assert hidden.gradients[1].mean == 0  # nothing recurs through h
     assert hidden.reach == 2
 
@@ -343,3 +348,34 @@ def test_the_drawing_fits_the_terminal(run, columns):
     arguments = ["memory", "-m", run / "run", "--targets", 20, "--lags", 12]
     drawn = drawing_of([*arguments, "--versus", run / "gru"], columns)
     assert "untrained" in drawn
+
+
+def test_what_a_short_text_cannot_tell_is_not_claimed(run, tmp_path):
+    (tmp_path / "short").write_text("12 (and 3): " * 20)
+    stored = read_model(run / "run")
+    text = open_text(stored, [str(tmp_path / "short")])
+    *_, found = measure_memory(stored, text, num_targets=30, num_lags=5)
+    assert found.horizon is None
+    assert not looks_beyond(found)
+    assert "cannot be told" in sentence(found)
+    assert "nan" not in sentence(found)
+
+
+def test_a_horizon_lies_within_what_the_text_has_before_its_targets():
+    points = [Point(n, Interval(0.0, 0.0, 0.0 if n >= 64 else 1.0)) for n in LENGTHS]
+    assert horizon_of(points) == 64
+    assert horizon_of(points, 100) == 64
+    assert horizon_of(points, 63) is None  # no target has 64 tokens before it
+
+
+def test_slope_and_reach_have_intervals_that_hold_the_truth():
+    rng = np.random.default_rng(4)
+    held = 0
+    for _ in range(40):
+        sizes = np.exp(rng.normal(size=(60, 1)) + 0.3 * rng.normal(size=(60, 40)))
+        found = summarize("h", sizes * 0.85 ** np.arange(40), np.arange(60))
+        held += found.slope.low < math.log(0.85) < found.slope.high
+        low, high = found.reach_ends
+        assert low <= found.reach <= high
+        assert low - 6 < 1 + math.log(0.01) / math.log(0.85) < high + 6  # lag 1 may be odd
+    assert held >= 32

@@ -1,5 +1,7 @@
 """The classifier beside its conditions of optimality, and probes whose answers are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from viewing import INTERVAL, drawing_of, json_of
 
 from charrnn.errors import CorpusError
 from charrnn.modeldir import read_model
+from charrnn.views.intervals import Interval
 from charrnn.views.labelled import (
     Encoder,
     Labelled,
@@ -188,3 +191,13 @@ def test_json_follows_the_schema(files):
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_drawing_fits_the_terminal(files, columns):
     assert "majority" in drawing_of(["probe", files / "data.tsv", "-m", files / "lstm"], columns)
+
+
+def test_more_than_the_controls_is_more_than_their_intervals_allow(files):
+    stored = read_model(files / "lstm")
+    *_, found = measure_probe(stored, load_parts(str(files / "data.tsv"), None, None, 0))
+    low = Interval(0.5, 0.4, 0.6)
+    sure = replace(found, accuracy=Interval(0.9, 0.8, 0.95), untrained=low, majority=low)
+    assert "more than training on nothing gives" in sentence(sure)
+    near = replace(sure, untrained=Interval(0.75, 0.7, 0.81))
+    assert "not surely more" in sentence(near)

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from charrnn.views.resampling import (
     MIN_BLOCK,
+    accuracy_interval,
     auc_interval,
     block_size,
     correlation_interval,
+    explained_interval,
 )
 from charrnn.views.statistics import (
     auc,
@@ -199,3 +201,23 @@ def test_the_squared_correlation_is_that_of_numpy():
     assert found.mean == pytest.approx(np.corrcoef(a, b)[0, 1] ** 2, abs=1e-9)
     assert 0 < found.low < found.mean < found.high
     assert correlation_interval(np.ones(4000), b, 500).mean == 0
+
+
+def test_the_balanced_accuracy_is_the_mean_of_both_shares_with_ends_around_it():
+    rng = np.random.default_rng(8)
+    on = rng.random(6000) < 0.1
+    right = rng.random(6000) < np.where(on, 0.6, 0.9)
+    found = accuracy_interval(right, on, 500)
+    assert found.mean == pytest.approx((right[on].mean() + right[~on].mean()) / 2)
+    assert found.low < 0.75 < found.high
+    assert 0.02 < found.high - found.low < 0.1
+
+
+def test_the_explained_share_is_one_less_what_is_left_with_ends_around_it():
+    rng = np.random.default_rng(10)
+    guesses = rng.normal(size=6000)
+    values = guesses + rng.normal(size=6000)
+    found = explained_interval(values, guesses, 500)
+    assert found.mean == pytest.approx(1 - ((values - guesses) ** 2).mean() / values.var())
+    assert found.low < 0.5 < found.high
+    assert explained_interval(values, np.full(6000, values.mean()), 500).mean == pytest.approx(0)

@@ -73,18 +73,19 @@ PASSAGES = whole(
 CURVE = each(whole(n=COUNT, delta=INTERVAL), minItems=1)
 WITHOUT = each(whole(unit=UNIT, delta=ROUGH, estimate=NUMBER), minItems=1)
 EVENT = {"event": TEXT, "step": COUNT}
-CAUSE = whole(delta=INTERVAL, on=NUMBER, off=NUMBER, random=NUMBERS, clamp=maybe(NUMBER))
+CAUSE = whole(delta=INTERVAL, on=NUMBER, off=NUMBER, random=NUMBERS, clamp=maybe(ROUGH))
 DETAIL = whole(
     kind={"enum": ["binary", "real"]},
     sign={"enum": [1, -1]},
     score=ROUGH,
     memory_r2=ROUGH,
-    spearman=NUMBER,
+    r2=ROUGH,
+    spearman=ROUGH,
     threshold=maybe(NUMBER),
-    balanced_accuracy=maybe(NUMBER),
+    balanced_accuracy=maybe(ROUGH),
     p_single=NUMBER,
     control=whole(score=maybe(NUMBER), memory=maybe(NUMBER), best=maybe(NUMBER)),
-    probe=NUMBER,
+    probe=ROUGH,
     cause=maybe(CAUSE),
 )
 FEATURE = whole(
@@ -195,7 +196,7 @@ RESULTS = {
         bits_a=NUMBER,
         bits_b=NUMBER,
         chance=NUMBER,
-        saved=INTERVAL,
+        saved=ROUGH,
         classes=each(
             whole(
                 name=TEXT, share=NUMBER, bits_a=NUMBER, bits_b=NUMBER, saved=ROUGH, of_total=NUMBER
@@ -218,7 +219,13 @@ RESULTS = {
                 name=TEXT,
                 cell_type=TEXT,
                 parts=each(
-                    whole(part=TEXT, gradients=each(ROUGH), slope=maybe(NUMBER), reach=maybe(COUNT))
+                    whole(
+                        part=TEXT,
+                        gradients=each(ROUGH),
+                        slope=maybe(ROUGH),
+                        reach=maybe(COUNT),
+                        reach_ends=maybe(each(maybe(COUNT), minItems=2, maxItems=2)),
+                    )
                 ),
             )
         ),
@@ -253,15 +260,18 @@ RESULTS = {
                 gate={"enum": list("ifgorznh")},
                 left=ROUGH,
                 right=ROUGH,
-                control=whole(left=NUMBER, right=NUMBER),
+                stuck=COUNT,
+                control=whole(left=NUMBER, right=NUMBER, stuck=COUNT, spread=GAPS),
                 density=each(each(COUNT, minItems=10, maxItems=10), minItems=10, maxItems=10),
                 unit_left=NUMBERS,
                 unit_right=NUMBERS,
                 time_constants=GAPS,
-                spread=GAPS,
+                spread=each(ROUGH),
             ),
             minItems=1,
         ),
+        keeps=each(ROUGH),
+        control_keeps=GAPS,
         num_tokens=COUNT,
         sentence=SENTENCE,
     ),
@@ -280,7 +290,7 @@ RESULTS = {
                 count=COUNT,
                 share=INTERVAL,
                 bits=NUMBER,
-                bits_share=NUMBER,
+                bits_share=INTERVAL,
                 control=NUMBER,
             ),
             minItems=1,
@@ -301,7 +311,8 @@ RESULTS = {
     ),
     "embed": whole(
         rows=each(whole(symbol=TEXT, going_in=NEAR, going_out=NEAR), minItems=1),
-        **dict.fromkeys(("chance_in", "chance_out", "above_in", "above_out"), NUMBER),
+        **dict.fromkeys(("chance_in", "chance_out", "chance_pair"), NUMBER),
+        **dict.fromkeys(("above_in", "above_out"), NUMBER),
         tied=FLAG,
         sentence=SENTENCE,
     ),

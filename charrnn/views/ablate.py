@@ -6,6 +6,7 @@ control are units drawn at random from all the others. Needs no labels and no fe
 a unit matters, not what for.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -181,16 +182,20 @@ def unit_rows(
 
 def sentence(found: Ablation) -> str:
     """Return what the numbers say, in one sentence, and its caveat."""
-    sure = [row for row in found.rows if row.delta.low > max(0.0, found.chance)]
-    caveat = "What another unit can stand in for does not show; the estimate may miss some."
+    caveat = "What another unit can stand in for does not show; the largest of many is too large."
+    if not any(math.isfinite(row.delta.low) for row in found.rows):
+        return f"The text is too short to say which units matter. {caveat}"
+    chance = found.chance if found.control else 0.0
+    sure = [row for row in found.rows if row.delta.low > max(0.0, chance)]
     if not sure:
-        return f"No single unit matters more than random ones do. {caveat}"
-    best = sure[0]
+        return f"No single unit is seen to matter more than random ones do. {caveat}"
+    best, least = sure[0], f"the most of {len(found.control)} random others: {chance:.3f}"
     text = f"Without {best.unit} the text costs {best.delta.mean:.3f} bits a token more"
     span = f"95% interval {best.delta.low:.3f} to {best.delta.high:.3f}"
-    beside = f"the most of {len(found.control)} random units: {found.chance:.3f}"
-    more = f"{len(sure)} of {len(found.rows)} units matter more than these"
-    return f"{text} ({span}; {beside}); {more}. {caveat}"
+    more = f"{len(sure)} of {len(found.rows)} units matter"
+    if not found.control:
+        return f"{text} ({span}); {more}, and none is left to be a control. {caveat}"
+    return f"{text} ({span}; {least}); {more} more than these. {caveat}"
 
 
 def to_result(found: Ablation) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from charrnn.errors import CorpusError
 from charrnn.modeldir import StoredModel
 from charrnn.views.envelope import Inspected
-from charrnn.views.intervals import BLOCK, LEVEL, Interval, mean_interval, spread_ends
+from charrnn.views.intervals import BLOCK, LEVEL, Interval, mean_interval, shown, spread_ends
 from charrnn.views.telling import Told, told_blocks, untold
 
 NUM_BINS = 10
@@ -177,8 +177,8 @@ def fit_temperature(nats: Floats, blocks: NDArray[np.int64], seed: int) -> Inter
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(count, np.full(count, 1 / count), size=NUM_NULLS)
     drawn = TEMPERATURES[np.argmin(weights @ sums, axis=1)]
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(best, float(low), float(high))
+    ends = float(TEMPERATURES[0]), float(TEMPERATURES[-1])
+    return spread_ends(best, drawn, count, *ends)
 
 
 def sentence(found: Calibration) -> str:
@@ -189,17 +189,17 @@ def sentence(found: Calibration) -> str:
     error = f"its error is {found.ece.mean:.2%}{ends}, where {band}"
     gap = found.overconfidence
     if found.ece.mean <= found.null[1]:
-        text = f"Its confidence can be believed: {error}"
+        text = f"Nothing speaks against its confidence: {error}"
     elif gap.low > 0 or gap.high < 0:
         text = (
             f"It is {'over' if gap.mean > 0 else 'under'}confident by {abs(gap.mean):.2%}: {error}"
         )
     else:
         text = f"Its confidence is a little off, here too high and there too low: {error}"
-    cure = "no other temperature would help"
+    cure = "no other temperature is sure to help"
     if found.saved.low > 0:
-        saved = f"{found.saved.mean:.4f} bits a token"
-        cure = f"temperature {found.temperature.mean:.2f} would save {saved}"
+        cure = f"temperature {shown(found.temperature, '{:.2f}')} would save "
+        cure += f"{shown(found.saved, '{:.4f}')} bits a token"
     return f"{text}; {cure}. Only of the likeliest symbol, and on texts like this one."
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.activations import Activations
 from charrnn.views.features import Feature
-from charrnn.views.intervals import Interval
+from charrnn.views.intervals import Interval, mean_interval
 from charrnn.views.intervention import Hold, run_steps
 from charrnn.views.resampling import draw_counts, ends_of
 
@@ -61,7 +61,7 @@ class Cause:
     on: float
     off: float
     random: list[float]  # the same difference for each matched random unit
-    clamp: float | None  # nats: ln p(closing) held at its high end less at its low end
+    clamp: Interval | None  # nats: ln p(closing) held at its high end less at its low end
 
     @property
     def holds(self) -> bool:
@@ -113,7 +113,7 @@ def measure_cause(
     clamp = None
     if wanted:
         high, low = np.concatenate(closing, axis=2)[[3, 2]]
-        clamp = float((high - low).mean())
+        clamp = mean_interval((high - low).mean(0))
     return Cause(delta, on_mean, off_mean, [d[0].mean for d in differences[3:]], clamp)
 
 

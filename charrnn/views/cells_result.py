@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.cells import Cells, Row
+from charrnn.views.cells_cause import Cause
 from charrnn.views.intervals import Interval
 
 EXCERPT = 300  # tokens
@@ -102,8 +103,8 @@ def sentence(found: Cells) -> str:
     graded = [row for row in best_first(found) if row.grade in ("A", "B")]
     if not graded:
         return (
-            "No unit tracks a feature better than networks before training do; a feature may still "
-            "be spread over many units (see the probe)."
+            "No unit is seen to track a feature better than networks before training do; it may "
+            "still be spread over many units (see the probe)."
         )
     names = ", ".join(f"{row.unit} {row.feature.name}" for row in graded[:4])
     more = f" and {len(graded) - 4} more" if len(graded) > 4 else ""
@@ -140,7 +141,7 @@ def feature_row(row: Row) -> dict[str, Any]:
         "feature": row.feature.name,
         "unit": row.unit,
         "auc": row.judged.auc,
-        "r2": row.judged.r2,
+        "r2": row.judged.r2.mean,
         "memory_r2": row.judged.memory.mean,
         "p": row.holm_p,
         "n90": row.probe.n90,
@@ -160,10 +161,17 @@ def detail_items(row: Row) -> Iterator[tuple[str, Any]]:
     yield "sign", judged.sign
     yield "score", named(judged.score)
     yield "memory_r2", named(judged.memory)
-    yield "spearman", judged.spearman
+    yield "r2", named(judged.r2)
+    yield "spearman", named(judged.spearman)
     yield "threshold", judged.threshold
-    yield "balanced_accuracy", judged.accuracy
+    yield "balanced_accuracy", None if judged.accuracy is None else named(judged.accuracy)
     yield "p_single", row.p
     yield "control", row.control._asdict()
-    yield "probe", row.probe.score
-    yield "cause", None if cause is None else {**vars(cause), "delta": named(cause.delta)}
+    yield "probe", named(row.probe.score)
+    yield "cause", None if cause is None else cause_items(cause)
+
+
+def cause_items(cause: Cause) -> dict[str, Any]:
+    """Return what a unit causes as JSON holds it."""
+    clamp = None if cause.clamp is None else cause.clamp._asdict()
+    return {**vars(cause), "delta": cause.delta._asdict(), "clamp": clamp}

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from charrnn.views.activations import Activations
 from charrnn.views.features import Feature
 from charrnn.views.intervals import Interval
-from charrnn.views.resampling import auc_interval, block_size, correlation_interval
+from charrnn.views.resampling import (
+    accuracy_interval,
+    auc_interval,
+    block_size,
+    correlation_interval,
+    explained_interval,
+)
 from charrnn.views.statistics import (
     autocorrelation_time,
     average_ranks,
@@ -58,11 +64,11 @@ class Judged:
     sign: int
     score: Interval  # area of a binary feature, correlation of a real one
     auc: float | None  # of a binary feature
-    r2: float  # of the linear fit made on A; below 0 where it is worse than the mean
-    spearman: float
+    r2: Interval  # of the linear fit made on A; below 0 where it is worse than the mean
+    spearman: Interval
     memory: Interval  # memory-r2: what the current token does not tell
     threshold: float | None  # of a binary feature, chosen on A
-    accuracy: float | None  # balanced, of that threshold
+    accuracy: Interval | None  # balanced, of that threshold
 
 
 def usable(feature: Feature, halves: Halves) -> bool:
@@ -146,29 +152,28 @@ def judge(
     if feature.binary:
         score = auc_interval(values_b, on_b > 0, size, num_draws)
         threshold, _ = best_threshold(values_a, on_a > 0)
-        above = values_b > threshold
-        accuracy = float((above[on_b > 0].mean() + (~above)[on_b == 0].mean()) / 2)
+        right = (values_b > threshold) == (on_b > 0)
+        accuracy = accuracy_interval(right, on_b > 0, size, num_draws)
     else:
         score = correlation_interval(values_b, on_b, size, num_draws)
     pair = np.stack([values_b, on_b])
-    rest = without_token(pair, tokens[halves.b], int(tokens.max()) + 1)
+    ranks, num_tokens = ranks_of(pair), int(tokens.max()) + 1
+    rest = without_token(pair, tokens[halves.b], num_tokens)
     return Judged(
         sign=sign,
         score=score,
         auc=score.mean if feature.binary else None,
-        r2=held_out_r2(values_a, on_a, values_b, on_b),
-        spearman=float(np.prod(ranks_of(pair), axis=0).sum(dtype=np.float64)),
+        r2=explained_interval(on_b, line_of(values_a, on_a, values_b), size, num_draws),
+        spearman=correlation_interval(ranks[0], ranks[1], size, num_draws),
         memory=correlation_interval(rest[0], rest[1], size, num_draws, squared=True),
         threshold=None if threshold is None else sign * threshold,
         accuracy=accuracy,
     )
 
 
-def held_out_r2(x_a: Array, y_a: Array, x_b: Array, y_b: Array) -> float:
-    """Return 1 - the share of y's variance on B that a line fitted on A leaves."""
+def line_of(x_a: Array, y_a: Array, x_b: Array) -> NDArray[np.float64]:
+    """Return what the line fitted to y by x on A says of B, (N,)."""
     x, y = (np.asarray(v, np.float64) for v in (x_a, y_a))
     variance = float(x.var())
     slope = float(((x - x.mean()) * (y - y.mean())).mean()) / variance if variance > 0 else 0.0
-    fitted = y.mean() + slope * (np.asarray(x_b, np.float64) - x.mean())
-    left, all_of_it = float(((y_b - fitted) ** 2).mean()), float(np.var(y_b, dtype=np.float64))
-    return 1 - left / all_of_it if all_of_it > 0 else float("nan")
+    return np.asarray(y.mean() + slope * (np.asarray(x_b, np.float64) - x.mean()))

@@ -177,8 +177,7 @@ def compare(
         if at.any():
             part = float(saved[at].sum() / saved.sum()) if saved.sum() else 0.0
             mean_a, mean_b = (float(column[at].mean()) for column in bits)
-            share = float(at.mean())
-            rows.append(ClassRow(CLASSES[kind], share, mean_a, mean_b, interval, part))
+            rows.append(ClassRow(CLASSES[kind], float(at.mean()), mean_a, mean_b, interval, part))
     difference = np.full(len(real), np.nan)
     difference[real] = saved
     if len(np.unique(blocks)) < 10:
@@ -225,12 +224,15 @@ def class_of(char: str) -> str:
 
 def sentence(found: Comparison) -> str:
     """Return what the numbers say, in one sentence, and its caveat."""
-    gap, name = found.saved, found.name_b.split(" (")[0]
+    gap, caveat = found.saved, "It holds for texts like this one."
+    head, gram, _ = found.name_b.partition("-gram (")
+    name = f"the {head}-gram" if gram else head
+    start = f"Between A and {name}"
+    if gap.low != gap.low:
+        return f"{start} nothing is sure, for want of text ({gap.mean:+.4f} bits). {caveat}"
     span = f"95% interval {gap.low:+.4f} to {gap.high:+.4f}; by chance alone ±{found.chance:.4f}"
-    caveat = "It holds for texts like this one."
     if not (gap.low > 0 or gap.high < 0):
-        start = f"Between A and {name} there is no sure difference"
-        return f"{start} ({gap.mean:+.4f} bits; {span}). {caveat}"
+        return f"{start} there is no sure difference ({gap.mean:+.4f} bits; {span}). {caveat}"
     word = "saves" if gap.mean > 0 else "loses"
     return f"A {word} {abs(gap.mean):.4f} bits a token against {name} ({span}). {caveat}"
 

@@ -215,7 +215,7 @@ def sentence(found: Copying) -> str:
     if gap.low > 0:
         judged = "more than its author repeats himself: the model copies"
     else:
-        judged = "not more than its author repeats himself"
+        judged = "not surely more than its author repeats himself"
     caveat = "Matches are verbatim: a copy with one letter changed counts as two shorter ones."
     return f"{text} (held-out text: {control:.1%}), {judged}. {caveat}"
 

@@ -97,11 +97,12 @@ def verdict(curve: Curve) -> str:
     """Return what the curve says, in one sentence."""
     if curve.best_loss is None:
         return "Nothing was held out: only the training loss is known, which says little."
-    last = int(curve.evaluations[-1]["step"])
-    if curve.best_step is not None and curve.best_step < last * (1 - TAIL):
+    last = curve.evaluations[-1]
+    step, rise = int(last["step"]), float(last["valid_loss"]) - curve.best_loss
+    if curve.best_step is not None and curve.best_step < step * (1 - TAIL) and rise > GAIN:
         return (
-            f"The held-out loss was lowest at step {curve.best_step:,} of {last:,} and has risen "
-            "since: it overfits; more dropout or a smaller network may help."
+            f"The held-out loss was lowest at step {curve.best_step:,} of {step:,} and has risen "
+            f"by {rise:.3f} nats since: it overfits; more dropout or a smaller network may help."
         )
     if curve.gain is None:
         return "Too few evaluations to say whether it is still learning."

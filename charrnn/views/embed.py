@@ -5,6 +5,7 @@ going out, its row of the output layer. The control is the cosine that the best 
 directions has with one of them: what lies below says nothing.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,13 +18,14 @@ from charrnn.modeldir import StoredModel
 
 NUM_NEIGHBOURS = 6
 NUM_SYMBOLS = 30  # that are shown if none are named
-NUM_NULLS = 200  # draws of the control
+NUM_ANGLES = 100_001  # in which the control's density is summed
 UNITS = {
     "cosine": "-1 to 1, exact: read off the weights",
     "above_in": "share of the symbols shown, exact",
     "above_out": "share of the symbols shown, exact",
-    "chance_in": "-1 to 1, of 200 draws",
-    "chance_out": "-1 to 1, of 200 draws",
+    "chance_in": "-1 to 1, exact for random directions",
+    "chance_out": "-1 to 1, exact for random directions",
+    "chance_pair": "-1 to 1, exact for random directions",
 }
 Floats = NDArray[np.float64]
 
@@ -50,8 +52,9 @@ class Embedding:
     """The neighbours of some symbols."""
 
     rows: list[SymbolRow]
-    chance_in: float  # 95% of the best cosines of random directions are below this
+    chance_in: float  # 95% of the best cosines of one random direction are below this
     chance_out: float
+    chance_pair: float  # 95% of the best of all pairs shown, going out, are below this
     tied: bool  # both are the same weights
     above_in: float  # share of the symbols whose nearest is above chance
     above_out: float
@@ -61,7 +64,6 @@ def measure_embedding(
     stored: StoredModel,
     words: Sequence[str] = (),
     num_neighbours: int = NUM_NEIGHBOURS,
-    seed: int = 0,
 ) -> Embedding:
     """Return the neighbours of `words`, or of the first symbols that stand for text.
 
@@ -70,9 +72,14 @@ def measure_embedding(
     tables = symbol_vectors(stored)
     ids = chosen_ids(stored, words)
     tokenizer = stored.tokenizer
-    pairs = zip(tokenizer.pieces, tokenizer.vocabulary, strict=True)
-    pieces = [piece or symbol for piece, symbol in pairs]
-    chances = [chance_cosine(table.shape[0], table.shape[1], seed) for table in tables]
+    names = zip(tokenizer.pieces, tokenizer.vocabulary, strict=True)
+    pieces = [piece or symbol for piece, symbol in names]
+    num = len(tokenizer)
+    if num < 2:
+        raise ConfigError("the vocabulary has one symbol: needs two to compare them")
+    chances = [chance_cosine(num - 1, table.shape[1]) for table in tables]
+    pairs = len(ids) * (num - 1) - len(ids) * (len(ids) - 1) // 2
+    pair = chance_cosine(max(1, pairs), tables[1].shape[1])
     neighbours = [nearest(table, ids, num_neighbours) for table in tables]
     above = [
         float(np.mean([cosines[0] > chance for _, cosines in found]))
@@ -86,7 +93,7 @@ def measure_embedding(
         ]
         rows.append(SymbolRow(pieces[symbol], lists[0], lists[1]))
     tied = stored.config.tie_weights
-    return Embedding(rows, chances[0], chances[1], tied, above[0], above[1])
+    return Embedding(rows, chances[0], chances[1], pair, tied, above[0], above[1])
 
 
 def symbol_vectors(stored: StoredModel) -> tuple[Floats, Floats]:
@@ -131,13 +138,17 @@ def nearest(table: Floats, ids: Sequence[int], num: int) -> list[tuple[list[int]
     return found
 
 
-def chance_cosine(num: int, size: int, seed: int = 0) -> float:
-    """Return what 95% of the best cosines of one with num - 1 random directions are below."""
-    rng = np.random.default_rng(seed)
-    axis = rng.normal(size=(NUM_NULLS, num - 1))  # by rotation the one is the first axis
-    rest = rng.chisquare(max(1, size - 1), size=axis.shape) if size > 1 else 0.0
-    cosines = axis / np.sqrt(axis**2 + rest)
-    return float(np.quantile(cosines.max(1), 0.95))
+def chance_cosine(num: int, size: int) -> float:
+    """Return what 95% of the largest of `num` cosines of random directions are below; exact.
+
+    The density of the angle between two directions in `size` dimensions goes like sin^(size - 2).
+    """
+    tail = -math.expm1(math.log(0.95) / num)  # of one cosine
+    if size == 1:
+        return 1.0 if tail < 0.5 else -1.0
+    angles = np.linspace(0, math.pi, NUM_ANGLES)
+    passed = np.cumsum(np.sin(angles) ** (size - 2))
+    return float(np.cos(np.interp(tail, passed / passed[-1], angles)))
 
 
 def sentence(found: Embedding) -> str:
@@ -145,8 +156,8 @@ def sentence(found: Embedding) -> str:
     top = max(found.rows, key=lambda row: row.going_out[0].cosine)
     pair = f"{top.symbol!r} and {top.going_out[0].symbol!r}"
     text = f"Going out, {pair} are most alike (cosine {top.going_out[0].cosine:.2f}; by chance"
-    text += f" {found.chance_out:.2f}); {found.above_out:.0%} of these symbols have a neighbour"
-    text += f" nearer than chance, going in {found.above_in:.0%}"
+    text += f" {found.chance_pair:.2f}); {found.above_out:.0%} of these symbols have a neighbour"
+    text += f" nearer than chance, going in {found.above_in:.0%} (by chance 5%)"
     return text + ". Near means used alike here, not meant alike."
 
 

@@ -29,7 +29,7 @@ from charrnn.modeldir import StoredModel
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.compare import model_nats, training_ids
 from charrnn.views.envelope import Inspected
-from charrnn.views.intervals import BLOCK, Interval, mean_intervals
+from charrnn.views.intervals import BLOCK, Interval, mean_intervals, ratio_intervals, shown
 from charrnn.views.ngram import NGram
 from charrnn.views.telling import Told, untold
 
@@ -62,7 +62,7 @@ class ErrorRow:
     count: int
     share: Interval  # of all errors
     bits: float  # what they cost above one bit each
-    bits_share: float  # of what all errors cost above one bit each
+    bits_share: Interval  # of what all errors cost above one bit each
     control: float  # share of the right predictions that the same rule takes
 
 
@@ -148,13 +148,16 @@ def cascade(rules: Sequence[Flags], nats: Floats, warnings: list[str]) -> Errors
     taken = (first[wrong][:, None] == np.arange(len(rules))).astype(np.float64)
     shares = mean_intervals(taken, places // BLOCK)
     cost = nats[wrong] / np.log(2) - 1
+    bits = ratio_intervals(
+        cost[:, None] * taken, np.tile(cost[:, None], len(rules)), places // BLOCK
+    )
     rows = [
         ErrorRow(
             name,
             int(taken[:, index].sum()),
             shares[index],
             float(cost @ taken[:, index]),
-            float(cost @ taken[:, index] / cost.sum()),
+            bits[index],
             float((first[right] == index).mean()) if right.any() else 0.0,
         )
         for index, name in enumerate(NAMES)
@@ -167,16 +170,20 @@ def sentence(found: Errors) -> str:
     """Return what the numbers say, in one sentence, and its caveat."""
     largest = max(found.rows, key=lambda row: row.count)
     costly = max(found.rows, key=lambda row: row.bits)
-    text = f"Of the {found.error_rate.mean:.1%} of targets with p under a half, most"
-    text += f" ({largest.share.mean:.0%}) fall to '{largest.name}'"
+    text = f"Of the {found.error_rate.mean:.1%} of targets with p under a half, the largest part"
+    text += f" ({shown(largest.share, '{:.0%}')}) falls to '{largest.name}'"
     if costly.name != largest.name:
-        text += f", and the most bits ({costly.bits_share:.0%}) to '{costly.name}'"
+        text += f", and of their bits ({shown(costly.bits_share, '{:.0%}')}) to '{costly.name}'"
     return f"{text}. An error falls to the first rule that fits: another order gives other numbers."
 
 
 def to_result(found: Errors) -> dict[str, Any]:
     """Return the numbers as JSON holds them."""
-    rows = [{**asdict(row), "share": row.share._asdict()} for row in found.rows]
+    intervals = ("share", "bits_share")
+    rows = [
+        {**asdict(row), **{name: getattr(row, name)._asdict() for name in intervals}}
+        for row in found.rows
+    ]
     return {
         "rows": rows,
         "num_tokens": found.num_tokens,

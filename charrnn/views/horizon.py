@@ -57,9 +57,10 @@ def measure_horizon(
         yield Point(n, mean_interval(lost, places.targets // BLOCK))
 
 
-def horizon_of(points: Sequence[Point]) -> int | None:
-    """Return the first n from which all that is older is worth under 0.01 bit, for sure."""
-    return next((point.n for point in points if point.delta.high < ENOUGH), None)
+def horizon_of(points: Sequence[Point], most: int = LENGTHS[-1]) -> int | None:
+    """Return the first n, up to `most`, for which all that is older is surely worth < 0.01 bit."""
+    known = (point.n for point in points if point.n <= most and point.delta.high < ENOUGH)
+    return next(known, None)
 
 
 def nats_after(

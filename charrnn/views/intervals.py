@@ -97,3 +97,11 @@ def mean_interval(
     """Return the mean of `values` (N,) and its interval; without `blocks` each is its own."""
     blocks = np.arange(len(values)) if blocks is None else blocks
     return mean_intervals(values[:, None], blocks, seed)[0]
+
+
+def shown(interval: Interval, form: str = "{:.1%}") -> str:
+    """Return "mean [low, high]", each in its form; the mean alone where the ends are not known."""
+    mean = form.format(interval.mean)
+    if interval.low != interval.low:
+        return mean
+    return f"{mean} [{form.format(interval.low)}, {form.format(interval.high)}]"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.views.envelope import Inspected
-from charrnn.views.intervals import BLOCK, Interval, mean_intervals
+from charrnn.views.intervals import BLOCK, LEVEL, Interval, mean_intervals, spread_ends
 from charrnn.views.places import Places, choose_places
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 NUM_LAGS, NUM_TARGETS = 100, 128
 WARM_UP = 128  # tokens read before the first lag
 SMALL = 0.01  # of the largest gradient
+TINY = 1e-30  # a gradient that cannot be told from none
+NUM_DRAWS = 500
 PARTS = ("h", "c")
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,9 @@ class Lags:
 
     part: str  # h or c
     gradients: list[Interval]  # nats per unit of the state; the first is lag 1
-    slope: float | None  # of ln G_k, per token, over the later half of the lags that can be seen
+    slope: Interval | None  # of ln G_k, per token, over the later half of the lags that are seen
     reach: int | None  # the first lag from which G_k stays under 1% of its largest value
+    reach_ends: tuple[int, int | None] | None  # its 95% interval; None: further than was seen
 
 
 def measure_lags(
@@ -48,10 +53,7 @@ def measure_lags(
     places = choose_places(text, num_targets, num_lags, seed)
     norms = lag_norms(model, text, places, num_lags)
     blocks = places.targets // BLOCK
-    return [
-        summarize(part, mean_intervals(values, blocks))
-        for part, values in zip(PARTS, norms, strict=False)
-    ]
+    return [summarize(part, values, blocks) for part, values in zip(PARTS, norms, strict=False)]
 
 
 def longest_past(text: Inspected) -> int:
@@ -111,15 +113,57 @@ def warm_state(
     return state
 
 
-def summarize(part: str, gradients: list[Interval]) -> Lags:
-    """Return the gradients with their slope and reach."""
+def summarize(part: str, norms: Floats, blocks: NDArray[np.int64], seed: int = 0) -> Lags:
+    """Return the mean of `norms` (B, K) by lag, with slope and reach; blocks are drawn anew."""
+    gradients = mean_intervals(norms, blocks, seed)
     means = np.array([gradient.mean for gradient in gradients])
-    lags = np.arange(1, len(means) + 1)
-    seen = np.flatnonzero(np.isfinite(means) & (means > 1e-30))
+    seen = np.flatnonzero(np.isfinite(means) & (means > TINY))
     if not len(seen):
-        return Lags(part, gradients, None, None)
-    later = seen[len(seen) // 2 :]
-    slope = float(np.polyfit(lags[later], np.log(means[later]), 1)[0]) if len(later) > 1 else None
-    large = np.flatnonzero(means >= SMALL * np.nanmax(means))
-    reach = int(lags[large[-1]]) + 1
-    return Lags(part, gradients, slope, reach if reach <= len(means) else None)
+        return Lags(part, gradients, None, None, None)
+    later, draws = seen[len(seen) // 2 :], drawn_means(norms, blocks, seed)
+    slope = None
+    if len(later) > 1:
+        value = slopes_of(means[None], later)[0]
+        slope = Interval(value, np.nan, np.nan)
+        if len(draws):
+            num = len(np.unique(blocks))
+            slope = spread_ends(value, slopes_of(draws, later), num, -np.inf, np.inf)
+    reach, last = int(reaches_of(means[None])[0]), len(means)
+    ends = None
+    if len(draws):
+        low, high = np.quantile(reaches_of(draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        ends = int(low), None if high > last else int(high)
+    return Lags(part, gradients, slope, reach if reach <= last else None, ends)
+
+
+def drawn_means(norms: Floats, blocks: NDArray[np.int64], seed: int) -> Floats:
+    """Return the means by lag of blocks that are drawn anew, (draws, K); of one block none."""
+    members = np.unique(blocks, return_inverse=True)[1].reshape(-1)
+    num = int(members.max()) + 1
+    sums, counts = np.zeros((num, norms.shape[1])), np.bincount(members, minlength=num)
+    np.add.at(sums, members, norms)
+    if num < 2:
+        return sums[:0]
+    drawn = np.random.default_rng(seed).multinomial(num, np.full(num, 1 / num), size=NUM_DRAWS)
+    return np.asarray((drawn @ sums) / (drawn @ counts)[:, None])
+
+
+def slopes_of(curves: Floats, lags: NDArray[np.int64]) -> Floats:
+    """Return the slope of ln G over `lags` of each of `curves` (draws, K), by least squares."""
+    centred = lags - lags.mean()
+    logs = np.log(np.maximum(curves[:, lags], TINY))
+    return np.asarray(logs @ centred / (centred @ centred))
+
+
+def reaches_of(curves: Floats) -> NDArray[np.int64]:
+    """Return for each of `curves` (draws, K) the lag from which it stays under 1% of its largest.
+
+    K + 1 is further than the lags that were seen.
+    """
+    large = curves >= SMALL * np.nanmax(curves, axis=1, keepdims=True)
+    return np.asarray(curves.shape[1] - np.argmax(large[:, ::-1], axis=1) + 1, np.int64)
+
+
+def factor(slope: Interval) -> Interval:
+    """Return by what a gradient is multiplied from one lag to the next; 1 keeps it."""
+    return Interval(*(float(np.exp(value)) for value in slope))

@@ -16,7 +16,7 @@ from charrnn.modeldir import StoredModel
 from charrnn.views.closers import Bin, measure_closers
 from charrnn.views.envelope import Inspected, own_dataset
 from charrnn.views.horizon import LENGTHS, Older, Point, horizon_of, measure_horizon
-from charrnn.views.intervals import Interval
+from charrnn.views.intervals import Interval, shown
 from charrnn.views.lags import NUM_LAGS, Lags, longest_past, measure_lags
 from charrnn.views.ngram import ngram_nats
 from charrnn.views.places import choose_places
@@ -110,7 +110,7 @@ def measure_memory(
     if before < max(LENGTHS):
         warnings.append(f"the text is short: targets have {before} tokens or more before them")
     points = curves[0]
-    yield Memory(points, horizon_of(points), curves[1], bins, order, gradients, warnings)
+    yield Memory(points, horizon_of(points, before), curves[1], bins, order, gradients, warnings)
 
 
 def models_of(
@@ -146,18 +146,34 @@ def closing(stored: StoredModel, text: Inspected) -> tuple[list[Bin], int | None
     return measure_closers(pieces, nats, ngram), order, []
 
 
+def looks_beyond(found: Memory) -> bool:
+    """Return whether what is older than all that was tried is surely worth something."""
+    return found.horizon is None and found.points[-1].delta.low > 0
+
+
 def sentence(found: Memory) -> str:
     """Return what the numbers say, in one sentence, and its caveat."""
     first, last = found.points[0].delta, found.points[-1].n
-    if found.horizon is None:
+    if found.horizon is not None:
+        text = f"All that lies more than {found.horizon} tokens back is worth under 0.01 bit to it"
+    elif looks_beyond(found):
         text = f"What lies more than {last} tokens back is still worth something to it"
     else:
-        text = f"Beyond {found.horizon} tokens back nothing is worth 0.01 bit to it"
-    text += f"; all it read is worth {first.mean:.2f} bits a token"
+        text = "How far back it looks cannot be told from so little text"
+    text += f"; all it read is worth {shown(first, '{:.2f}')} bits a token"
     state = found.gradients[0].parts[-1]
     if state.reach is not None:
         text += f", and its gradient in {state.part} falls under 1% at lag {state.reach}"
+        text += reach_ends(state)
     return text + ". A mean over all tokens: rare ones may look back further."
+
+
+def reach_ends(lags: Lags) -> str:
+    """Return the ends of the interval of the reach; "or more" where that is further than seen."""
+    if lags.reach_ends is None:
+        return ""
+    low, high = lags.reach_ends
+    return f" [{low}, {high}]" if high is not None else f" [{low} or more]"
 
 
 def to_result(found: Memory) -> dict[str, Any]:
@@ -177,7 +193,11 @@ def to_result(found: Memory) -> dict[str, Any]:
             "name": one.name,
             "cell_type": one.cell_type,
             "parts": [
-                {**vars(part), "gradients": [named(value) for value in part.gradients]}
+                {
+                    **vars(part),
+                    "gradients": [named(value) for value in part.gradients],
+                    "slope": named(part.slope),
+                }
                 for part in one.parts
             ],
         }

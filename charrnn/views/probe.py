@@ -180,7 +180,7 @@ def sentence(found: Probe) -> str:
     own = found.accuracy
     text = f"The label is read from the state with {own.mean:.1%} accuracy"
     span = f"95% interval {own.low:.1%} to {own.high:.1%}"
-    if own.low > max(found.untrained.mean, found.majority.mean):
+    if own.low > max(found.untrained.high, found.majority.high):
         judged = "more than training on nothing gives"
     else:
         judged = "not surely more than an untrained network or the majority gives"

@@ -155,9 +155,8 @@ def make_gates(request: Request, _: Found) -> Steps[Made]:
     """Return how often the gates are shut or open."""
     found = yield from drain(gates.measure_gates(request.stored, request.need_text()))
     keeps = gates.KEEPS[request.stored.config.cell_type]
-    units = {"left": "share", "right": "share", "time_constants": "tokens"}
     result = gates.to_result(found, keeps)
-    return Made(found, request.seal("gates", result, units, {}, found.warnings))
+    return Made(found, request.seal("gates", result, gates.UNITS, {}, found.warnings))
 
 
 def make_ablate(request: Request, _: Found) -> Steps[Made]:

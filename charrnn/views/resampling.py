@@ -3,6 +3,8 @@
 Everything is a sum over blocks, so that a draw is a product of counts with those sums.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,11 +29,14 @@ def block_size(feature: Values, binary: bool) -> int:
     return max(MIN_BLOCK, 2 * int(runs.max(initial=0)))
 
 
+@lru_cache(maxsize=4)
 def draw_counts(num_blocks: int, num_draws: int, seed: int) -> Floats:
     """Return how often each block is in each draw, (draws, blocks)."""
     rng = np.random.default_rng(seed)
     shares = np.full(num_blocks, 1 / num_blocks)
-    return rng.multinomial(num_blocks, shares, size=num_draws).astype(np.float64)
+    drawn = rng.multinomial(num_blocks, shares, size=num_draws).astype(np.float64)
+    drawn.setflags(write=False)  # it is kept for the next who asks
+    return drawn
 
 
 def block_sums(columns: Floats, size: int) -> Floats:
@@ -99,3 +104,39 @@ def correlations(sums: Floats) -> Floats:
     scale = np.sqrt(np.maximum(var_x * var_y, 0))
     known = (var_x > 1e-12 * xx) & (var_y > 1e-12 * yy) & (scale > 0)
     return np.where(known, (xy - x * y / n) / np.where(known, scale, 1), 0.0)
+
+
+def accuracy_interval(
+    right: NDArray[np.bool_],
+    on: NDArray[np.bool_],
+    size: int,
+    num_draws: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Return the balanced accuracy of guesses that are `right` or not, (N,), and its interval."""
+    columns = np.stack([right & on, on, right & ~on, ~on], axis=1).astype(np.float64)
+    sums = block_sums(columns, size)
+
+    def balanced(rows: Floats) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((rows[:, 0] / rows[:, 1] + rows[:, 2] / rows[:, 3]) / 2)
+
+    draws = balanced(draw_counts(len(sums), num_draws, seed) @ sums)
+    return ends_of(float(balanced(sums.sum(0)[None])[0]), draws, len(sums), 0.0, 1.0)
+
+
+def explained_interval(
+    values: Values, guesses: Values, size: int, num_draws: int = 1000, seed: int = 0
+) -> Interval:
+    """Return 1 - the share of the variance of `values` that `guesses` leave, and its interval."""
+    y = np.asarray(values, np.float64) - np.mean(values, dtype=np.float64)
+    left = (np.asarray(values, np.float64) - guesses) ** 2
+    sums = block_sums(np.stack([np.ones_like(y), y, y * y, left], axis=1), size)
+
+    def explained(rows: Floats) -> Floats:
+        n, total, squares, rest = rows.T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(1 - rest / (squares - total * total / n))
+
+    draws = explained(draw_counts(len(sums), num_draws, seed) @ sums)
+    return ends_of(float(explained(sums.sum(0)[None])[0]), draws, len(sums), -np.inf, 1.0)

@@ -2,6 +2,7 @@
 
 import lzma
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -234,8 +235,15 @@ def sentence(summary: Summary) -> str:
         )
     if summary.dead_units is not None:
         dead = sum(summary.dead_units.values())
-        text += f", {dead} dead unit{'s' if dead > 1 else ''}" if dead else ", no dead unit"
+        over = f" in {PROBE_TOKENS:,} tokens"
+        text += f", {dead} dead unit{'s' if dead > 1 else ''}{over}" if dead else ", no dead unit"
     if summary.train_loss is not None:
         difference = summary.train_loss - summary.valid_loss
         text += f"; the training loss, dropout included, is {difference:+.3f} from it"
     return f"{text}. Measured on this text alone."
+
+
+def options_of(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the options of a run by name, as one types them; those that were not given not."""
+    known = record.get("options", {}).items()
+    return [(name.replace("_", "-"), str(value)) for name, value in known if value is not None]

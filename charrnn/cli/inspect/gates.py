@@ -11,7 +11,7 @@ def gates(text: Text = None, model: Model = None, as_json: Json = False) -> None
     from charrnn.display.views.waiting import waiting
     from charrnn.strictjson import dumps
     from charrnn.views.envelope import envelope, open_model, open_text
-    from charrnn.views.gates import KEEPS, Gates, measure_gates, to_result
+    from charrnn.views.gates import KEEPS, UNITS, Gates, measure_gates, to_result
     from charrnn.views.memory import Progress
 
     stored = open_model(model)
@@ -26,9 +26,8 @@ def gates(text: Text = None, model: Model = None, as_json: Json = False) -> None
     assert found is not None
     keeps = KEEPS[stored.config.cell_type]
     if as_json:
-        units = {"left": "share", "right": "share", "time_constants": "tokens"}
         result = to_result(found, keeps)
-        whole = envelope("gates", stored, inspected, {}, units, result, found.warnings)
+        whole = envelope("gates", stored, inspected, {}, UNITS, result, found.warnings)
         sys.stdout.write(dumps(whole, indent=None).decode("ascii") + "\n")
         return
     from charrnn.display.views.gates import show_gates

@@ -48,6 +48,7 @@ class Table:
     caption: str
     text_columns: int = 1
     folded: bool = False  # behind a disclosure
+    title: str = "The numbers"  # of that
     kind: str = "table"
 
 

@@ -8,6 +8,7 @@ from charrnn.display.report.blocks import Block, Figure, Number, Part, Table, sh
 from charrnn.display.report.svg import Axis, Plot
 from charrnn.display.report.words import finding_of
 from charrnn.views.gates import GateRow, Gates, sentence
+from charrnn.views.keeping import LONG, shown_interval, shown_tokens
 
 NAMES = {
     "i": "input gate",
@@ -17,50 +18,56 @@ NAMES = {
     "z": "update gate",
     "h": "state h",
 }
-LONG = 1e5  # tokens that are shown as no end
 
 
 def gates_part(found: Gates, keeps: str) -> Part:
     """Return the section of the gates."""
     finding, caveat = finding_of(sentence(found, keeps), "")
+    ends = "the gate is open (> 0.9), upwards at which it is shut (< 0.1)"
+    ends = ends if keeps else "h is over 0.9, upwards at which it is under −0.9"
     blocks: list[Block] = [
         Figure(
             [scatter(row) for row in found.rows],
-            "Each dot is a unit: to the right the share of tokens at which the gate is open "
-            "(> 0.9), upwards at which it is shut (< 0.1). On the diagonal it is never between.",
+            f"Each dot is a unit: to the right the share of tokens at which {ends}. On the "
+            "diagonal it is never between.",
         )
     ]
     kept = [row for row in found.rows if row.time_constants]
     if kept:
         drawings = [times(row) for row in kept]
-        caption = "How long units keep what they hold: the time constant of their forgetting."
+        caption = (
+            "How long units keep what they hold: the time constant of their forgetting. Dashed: "
+            "half of the units of the untrained network."
+        )
         blocks.append(Figure(drawings, caption))
-    rows = [
-        [
-            f"{NAMES[row.gate]}, layer {row.layer}",
-            shown(row.left, "{:.1%}"),
-            shown(row.right, "{:.1%}"),
-            f"{row.control[0]:.1%}, {row.control[1]:.1%}",
-            " / ".join(tokens(value) for value in row.spread[1:4]) or "–",
-        ]
-        for row in found.rows
-    ]
-    head = ("gate", "shut", "open", "untrained", "keeps 25 / 50 / 75%")
-    caption = "Shares of all units and tokens, and quartiles of the time constants in tokens."
-    blocks.append(Table(head, rows, caption, folded=True))
-    main = None
+    blocks.append(gates_table(found))
     chosen = kept[-1] if kept else found.rows[-1]
-    text = f"of the time the {NAMES[chosen.gate]} of layer {chosen.layer} is open"
-    beside = f"{chosen.control[1]:.1%} in an untrained network"
+    doing = "is open" if keeps else "is over 0.9"
+    text = f"of the time the {NAMES[chosen.gate]} of layer {chosen.layer} {doing}"
+    beside = f"{chosen.control.right:.1%} in an untrained network"
     main = Number(f"{chosen.right.mean:.1%}", text, spans(chosen.right, "{:.1%}"), beside)
     return Part("gates", finding, main, caveat, blocks)
 
 
-def tokens(value: float) -> str:
-    """Return a time constant with two digits."""
-    if math.isinf(value) or value >= LONG:
-        return "∞"
-    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+def gates_table(found: Gates) -> Table:
+    """Return the shares and the time constants of each gate beside those before training."""
+    rows = []
+    for row in found.rows:
+        half, plain = row.spread[2:3], row.control.spread[2:3]
+        rows.append(
+            [
+                f"{NAMES[row.gate]}, layer {row.layer}",
+                shown(row.left, "{:.1%}"),
+                f"{row.control.left:.1%}",
+                shown(row.right, "{:.1%}"),
+                f"{row.control.right:.1%}",
+                shown_interval(half[0]) if half else "–",
+                shown_tokens(plain[0]) if plain else "–",
+            ]
+        )
+    head = ("gate", "shut", "untrained", "open", "untrained", "half keep", "untrained")
+    caption = "Shares of all units and tokens, and the time constant in tokens that half exceed."
+    return Table(head, rows, caption, folded=True)
 
 
 def scatter(row: GateRow) -> Markup:
@@ -83,7 +90,7 @@ def scatter(row: GateRow) -> Markup:
 def times(row: GateRow) -> Markup:
     """Return the time constants of a layer's units, the shortest first."""
     values = sorted(min(value, LONG) for value in row.time_constants)
-    low, high = 10.0 ** math.floor(math.log10(values[0])), max(10.0, values[-1] * 1.2)
+    low, high = 10.0 ** math.floor(math.log10(max(1e-3, values[0]))), max(10.0, values[-1] * 1.2)
     plot = Plot(
         Axis(0, 100, f"% of the units of layer {row.layer}"),
         Axis(low, high, "tokens (log)", log=True),
@@ -93,6 +100,10 @@ def times(row: GateRow) -> Markup:
     count = len(values)
     points = [(100 * (i + 0.5) / count, value) for i, value in enumerate(values)]
     plot.line(points, "s1")
+    half = row.control.spread[2]
+    if low <= half <= high:
+        plot.level(half, "ideal")
+        plot.note(100, half, "untrained", "end")
     return plot.markup(
-        f"Time constants of layer {row.layer}: half under {row.spread[2]:.1f} tokens"
+        f"Time constants of layer {row.layer}: half under {shown_tokens(row.spread[2].mean)} tokens"
     )

@@ -24,17 +24,17 @@ NUM_BARS = 15
 def errors_part(found: errors.Errors) -> Part:
     """Return the section of what would fix the errors."""
     finding, caveat = finding_of(errors.sentence(found), "")
-    bars = [
-        Row(row.name, row.share.mean, row.share.low, row.share.high, f"{row.share.mean:.1%}")
-        for row in found.rows
-    ]
-    told = "; ".join(f"{bar.name} {bar.text}" for bar in bars)
+    bars = []
+    for row in found.rows:
+        bars.append(Row(row.name, *row.share, f"{row.share.mean:.1%}"))
+        bars.append(Row("", row.control, math.nan, math.nan, f"{row.control:.1%}", "s3"))
+    told = "; ".join(f"{row.name} {row.share.mean:.1%}" for row in found.rows)
     rows = [
         [
             row.name,
             f"{row.count:,}",
-            f"{row.share.mean:.1%}",
-            f"{row.bits_share:.1%}",
+            shown(row.share, "{:.1%}"),
+            shown(row.bits_share, "{:.1%}"),
             f"{row.control:.1%}",
         ]
         for row in found.rows
@@ -43,8 +43,9 @@ def errors_part(found: errors.Errors) -> Part:
         "Each error falls to the first rule that fits, from above: an n-gram that knows it, a word "
         "seen not long ago, a rare word, the start of a word, a mark, a little more of everything."
     )
+    keys = [Key("s1", "of the errors"), Key("s3", "of the right predictions, under the same rule")]
     blocks: list[Block] = [
-        Figure([lying_bars(bars, "share of all errors", told, percent=True)], caption),
+        Figure([lying_bars(bars, "share", told, percent=True)], caption, keys),
         Table(
             ("rule", "errors", "share", "of bits", "of right ones"),
             rows,
@@ -53,11 +54,15 @@ def errors_part(found: errors.Errors) -> Part:
             folded=True,
         ),
     ]
-    rate = found.error_rate
+    most = max(found.rows, key=lambda row: row.count)
     main = Number(
-        f"{rate.mean:.1%}", "of the targets have p under a half", spans(rate, "{:.1%}"), ""
+        f"{most.share.mean:.1%}",
+        f"of the errors fall to “{most.name}”",
+        spans(most.share, "{:.1%}"),
+        f"{most.control:.1%} of the right predictions do, too",
     )
-    return Part("errors", finding, main, caveat, blocks)
+    how = f"An error is a target with p under a half: {shown(found.error_rate, '{:.1%}')} of all."
+    return Part("errors", finding, main, caveat, blocks, how=how)
 
 
 def calibration_part(found: calibration.Calibration) -> Part:
@@ -128,14 +133,14 @@ def ablate_part(found: ablate.Ablation) -> Part:
     main = None
     if found.rows:
         first = found.rows[0]
-        beside = f"{found.chance:.3f}: the most of {len(found.control)} random units"
+        beside = f"{found.chance:.3f}: the most of {len(found.control)} random others"
         main = Number(
             number(first.delta.mean, "{:+.3f}"),
             f"bits per token without {first.unit}",
             spans(first.delta, "{:+.3f}"),
             beside if math.isfinite(found.chance) else "",
         )
-    every = number(found.all_units.mean, "{:+.2f}")
+    every = shown(found.all_units, "{:+.2f}")
     how = f"With all units held at once it is {every} bits."
     return Part("ablate", finding, main, caveat, blocks, how=how)
 

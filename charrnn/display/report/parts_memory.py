@@ -18,7 +18,8 @@ from charrnn.display.report.paint import escape_flowing
 from charrnn.display.report.svg import Axis, Plot, log_ticks
 from charrnn.display.report.words import finding_of
 from charrnn.views import copying, memory
-from charrnn.views.horizon import ENOUGH, Point
+from charrnn.views.horizon import ENOUGH, Point, horizon_of
+from charrnn.views.lags import Lags, factor
 
 LEAST_BITS = 0.001  # the lower end of the log axis
 LEAST_GRADIENT = 1e-8  # of the largest
@@ -33,9 +34,14 @@ def memory_part(found: memory.Memory) -> Part:
     if found.bins:
         blocks.append(closer_table(found))
     first, horizon = found.points[0].delta, found.horizon
-    value = f"{horizon}" if horizon is not None else f"> {found.points[-1].n}"
-    beside = f"reading at all is worth {first.mean:.2f} bits a token [{spans(first, '{:.2f}')}]"
-    unit = "tokens: beyond them nothing is worth 0.01 bit"
+    value, unit = f"{horizon}", "tokens: all that is older is worth under 0.01 bit"
+    if horizon is None and memory.looks_beyond(found):
+        value, unit = f"> {found.points[-1].n}", "tokens: what is older is still worth something"
+    elif horizon is None:
+        value, unit = "–", "tokens: the text is too short to tell"
+    control = horizon_of(found.control)
+    beside = f"{control} untrained; " if control is not None and horizon is not None else ""
+    beside += f"reading at all is worth {shown(first, '{:.2f}')} bits a token"
     near = next((point.n for point in found.points if point.delta.low < ENOUGH), None)
     interval = "" if near is None or horizon is None else f"{near} to {horizon}"
     main = Number(value, unit, interval, beside)
@@ -84,29 +90,44 @@ def gradient_figure(found: memory.Memory) -> Figure:
     curves = []
     for index, one in enumerate(found.gradients):
         for part, mark in zip(one.parts, marks[min(index, 2)], strict=False):
-            means = [value.mean for value in part.gradients]
-            known = [m for m in means if math.isfinite(m) and m > 0]
             name = "this model" if index == 0 else one.name
-            slope = "" if part.slope is None else f", × {math.exp(part.slope):.3f} a token"
-            if known:
-                points = [
-                    (float(lag), max(LEAST_GRADIENT, mean / max(known)))
-                    for lag, mean in enumerate(means, 1)
-                    if math.isfinite(mean) and mean > 0
-                ]
+            slope = "" if part.slope is None else f", × {shown(factor(part.slope))} a token"
+            if points := gradient_points(part):
                 curves.append((points, mark, f"{part.part} of {name}{slope}"))
-    lowest = min((y for points, _, _ in curves for _, y in points), default=0.1)
-    last = max((x for points, _, _ in curves for x, _ in points), default=1.0)
+    every = [point for points, _, _ in curves for point in points]
+    lowest = min((mean for _, mean, _, _ in every), default=0.1)
+    last = max((lag for lag, _, _, _ in every), default=1.0)
     low = 10.0 ** math.floor(math.log10(max(LEAST_GRADIENT, lowest)))
     plot = Plot(
         Axis(1, last, "lag, tokens"),
         Axis(min(low, 0.1), 1, "share of the largest (log)", True),
     )
     for points, mark, _ in curves:
-        plot.line(points, mark)
+        plot.band([(lag, end, top) for lag, _, end, top in points], mark.split()[0])
+        plot.line([(lag, mean) for lag, mean, _, _ in points], mark)
     keys = [Key(mark, name) for _, mark, name in curves]
-    caption = "The gradient of a token's loss by the state so many tokens before it."
+    caption = (
+        "The gradient of a token's loss by the state so many tokens before it, with 95% intervals."
+    )
     return Figure([plot.markup("; ".join(name for _, _, name in curves))], caption, keys)
+
+
+def gradient_points(part: Lags) -> list[tuple[float, float, float, float]]:
+    """Return lag, mean, low and high of each gradient that is known, as shares of the largest."""
+    known = [
+        (float(lag), value)
+        for lag, value in enumerate(part.gradients, 1)
+        if math.isfinite(value.mean) and value.mean > 0
+    ]
+    most = max((value.mean for _, value in known), default=1.0)
+
+    def share(end: float, mean: float) -> float:
+        return max(LEAST_GRADIENT, (end if end == end else mean) / most)
+
+    return [
+        (lag, share(mean, mean), share(low, mean), share(high, mean))
+        for lag, (mean, low, high) in known
+    ]
 
 
 def closer_table(found: memory.Memory) -> Table:

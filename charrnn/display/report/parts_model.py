@@ -2,7 +2,7 @@
 
 import math
 
-from charrnn.display.foreign import clip, visible
+from charrnn.display.foreign import clip, one_line, visible
 from charrnn.display.numbers import show_count, show_duration
 from charrnn.display.report.bars import Row, lying_bars
 from charrnn.display.report.blocks import (
@@ -23,7 +23,7 @@ from charrnn.modeldir import StoredModel
 from charrnn.views.curve import Curve
 from charrnn.views.curve import sentence as curve_sentence
 from charrnn.views.intervals import Interval
-from charrnn.views.summary import Summary, sentence
+from charrnn.views.summary import Summary, options_of, sentence
 
 FLOORS = {
     "uniform": "all symbols alike",
@@ -60,6 +60,8 @@ def summary_part(stored: StoredModel, found: Summary) -> Part:
         )
         blocks.append(Figure([lying_bars(rows, "bits per token", told)], caption))
     blocks += [parameter_table(stored, found), health_table(found)]
+    if found.record:
+        blocks.append(options_table(found))
     main = None
     if found.valid_loss is not None:
         best = min(found.floors.items(), key=lambda item: item[1], default=None)
@@ -101,6 +103,17 @@ def health_table(found: Summary) -> Table:
     )
     caption += f" Units that hardly move (std of h under 0.001): {said}." if dead else ""
     return Table(("block", "norm", "radius"), rows, caption, folded=True)
+
+
+def options_table(found: Summary) -> Table:
+    """Return what the run was asked for, and of which texts."""
+    rows = [[name, clip(one_line(value), 60)] for name, value in options_of(found.record)]
+    for source in found.record.get("corpus", []):
+        rows.append(["text", clip(one_line(str(source["path"])), 60)])
+        rows.append(["its sha256", str(source["sha256"])[:16]])
+    caption = "The options of the run, and the texts that it read."
+    head = ("option", "value")
+    return Table(head, rows, caption, text_columns=2, folded=True, title="The options")
 
 
 def curve_part(found: Curve) -> Part:

@@ -88,7 +88,7 @@ def pair_figure(found: embed.Embedding) -> Figure:
         Row(" and ".join(clip(symbol(s), 10) for s in pair), value, nan, nan, f"{value:.2f}")
         for pair, value in best
     ]
-    bars.append(Row("by chance", found.chance_out, nan, nan, f"{found.chance_out:.2f}", "s3"))
+    bars.append(Row("by chance", found.chance_pair, nan, nan, f"{found.chance_pair:.2f}", "s3"))
     told = "; ".join(f"{bar.name} {bar.text}" for bar in bars)
     drawing = lying_bars(bars, "cosine going out", told, most=1.0)
     return Figure([drawing], "The pairs that are most alike in the weights of the output layer.")

@@ -17,6 +17,7 @@ from charrnn.display.report.blocks import (
     Part,
     Table,
     number,
+    shown,
     spans,
 )
 from charrnn.display.report.paint import embedded, marked, painted, painted_each, symbol
@@ -27,6 +28,7 @@ from charrnn.views import cell, cells, cells_result
 from charrnn.views.report_units import FULL, Unit, Units
 
 NUM_CARDS, NUM_CONTEXTS, NUM_CHIPS = 12, 8, 14
+CAUSES = 2  # numbers of what a unit causes
 
 
 def cells_part(tokenizer: Tokenizer, found: cells.Cells) -> Part:
@@ -36,13 +38,13 @@ def cells_part(tokenizer: Tokenizer, found: cells.Cells) -> Part:
     )
     rows = cells_result.best_first(found)
     good = [row for row in rows if row.grade in ("A", "B")]
-    shown = (good or rows[:3])[:NUM_CARDS]
+    carded = (good or rows[:3])[:NUM_CARDS]
     blocks: list[Block] = []
-    if shown:
-        pairs = zip(shown, cells_result.excerpts_of(found, shown, tokenizer), strict=True)
+    if carded:
+        pairs = zip(carded, cells_result.excerpts_of(found, carded, tokenizer), strict=True)
         cards = [card_of(row, excerpt) for row, excerpt in pairs]
         blocks.append(Cards(cards, "low", "high: the 2% and 98% quantiles of the unit"))
-    blocks.append(cells_table(rows))
+    blocks += [cells_table(rows), interval_table(rows)]
     if found.absent:
         finding += f" The text has too little of {len(found.absent)} other features to judge them."
     main = None
@@ -66,7 +68,7 @@ def cells_table(rows: Sequence[cells.Row]) -> Table:
         "Each feature's best unit, chosen on the first half of the text and judged on the second. "
         "Score: area under the curve, or a correlation (r). Untrained: what it must pass. Memory "
         "r²: what the current symbol alone does not tell. p: of the null of circular shifts, after "
-        "Holm. n90: units that a linear probe needs."
+        "Holm. n90: how many units together have 90% of what all of them know."
     )
     causal = any(row.cause is not None for row in rows)
     if causal:
@@ -79,7 +81,7 @@ def cells_row(row: cells.Row, causal: bool) -> list[str | Markup]:
     """Return the numbers of one feature."""
     score, cause = row.judged.score, row.cause
     name, grade = "" if row.feature.binary else "r ", row.grade or "–"
-    shown: list[str | Markup] = [
+    line: list[str | Markup] = [
         row.feature.name,
         Markup('<b class="grade g{}">{}</b>').format(row.grade or "0", grade),
         row.unit,
@@ -91,8 +93,31 @@ def cells_row(row: cells.Row, causal: bool) -> list[str | Markup]:
         "–" if row.probe.n90 is None else str(row.probe.n90),
     ]
     if causal:
-        shown.append("–" if cause is None else number(cause.delta.mean, "{:+.3f}"))
-    return shown
+        line.append("–" if cause is None else number(cause.delta.mean, "{:+.3f}"))
+    return line
+
+
+def interval_table(rows: Sequence[cells.Row]) -> Table:
+    """Return all that is estimated of each feature's best unit, with its intervals."""
+    lines = []
+    for row in rows:
+        judged, cause = row.judged, row.cause
+        known = (judged.memory, judged.r2, judged.spearman, judged.accuracy, row.probe.score)
+        line = [f"{row.feature.name} ({row.unit})", shown(judged.score)]
+        line += ["–" if one is None else shown(one, "{:.2f}") for one in known]
+        deltas = () if cause is None else (cause.delta, cause.clamp)
+        line += ["–" if one is None else shown(one, "{:+.3f}") for one in deltas]
+        lines.append(line + ["–"] * (CAUSES - len(deltas)))
+    head = ["feature (unit)", "score", "memory r²", "r²", "rank correlation", "right", "probe"]
+    caption = (
+        "With 95% intervals. r²: of a line fitted on the first half. Right: balanced accuracy of a "
+        "threshold chosen there. Probe: what all units together know."
+    )
+    if any(row.cause is not None for row in rows):
+        head += ["Δ bits", "Δ ln p of the closing symbol"]
+        caption += " Δ ln p: from holding the unit at its low end to its high end."
+    lines = [line[: len(head)] for line in lines]
+    return Table(head, lines, caption, folded=True, title="All intervals")
 
 
 def card_of(row: cells.Row, excerpt: cells_result.Excerpt) -> Card:
@@ -101,7 +126,7 @@ def card_of(row: cells.Row, excerpt: cells_result.Excerpt) -> Card:
     facts = [
         (number(score.mean), "AUC" if row.feature.binary else "correlation"),
         (spans(score), "95% interval"),
-        (number(row.judged.memory.mean), "memory r²"),
+        (shown(row.judged.memory, "{:.2f}"), "memory r²"),
     ]
     html = painted([piece or "⟨s⟩" for piece in excerpt.pieces], excerpt.shares)
     title = row.feature.name.replace("_", " ")

@@ -4,9 +4,9 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.display.views.compare import signed
-from charrnn.display.views.copying import shown
 from charrnn.display.views.page import make_console
 from charrnn.views.calibration import Bar, Calibration, sentence
+from charrnn.views.intervals import shown
 
 MAX_BAR = 40
 

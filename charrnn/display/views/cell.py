@@ -6,10 +6,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from charrnn.display.views.copying import shown
 from charrnn.display.views.page import legend, make_console, mark, shade
 from charrnn.display.views.painting import painted
 from charrnn.views.cell import Cell, Context, Effect, scale_of, sentence, shares_of
+from charrnn.views.intervals import shown
 
 SCREEN_LINES = 14
 NUMBER_COLUMNS = 10  # before the text of a context

@@ -9,9 +9,10 @@ from charrnn.display.views.painting import painted
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.cells import Cells, Row
 from charrnn.views.cells_result import Excerpt, best_first, excerpts_of, sentence
+from charrnn.views.intervals import Interval, shown
 
 GRADE_STYLES = {"A": "bold green", "B": "green", "C": "dim", None: "dim"}
-WIDE, MEDIUM = 100, 64  # columns from which more of the table is shown
+MEDIUM, USUAL, WIDE, WIDEST = 64, 76, 100, 140  # columns from which the table shows more
 NUM_OTHERS = 3  # excerpts where nothing has a grade A or B
 EXCERPT_LINES = 6
 
@@ -23,6 +24,7 @@ def show_cells(found: Cells, tokenizer: Tokenizer, *, width: int | None = None) 
     for line in (
         "score: area under the curve, or r where it is marked; judged on the second half",
         "untrained: what it must pass; memory: r² beyond what the current token tells",
+        "probe: all units together, n90: how many of them have 90% of that (from 100 columns on)",
     ):
         console.print(Text(line, style="dim"))
     good = [row for row in best_first(found) if row.grade in ("A", "B")]
@@ -36,39 +38,49 @@ def show_cells(found: Cells, tokenizer: Tokenizer, *, width: int | None = None) 
     console.print(Text(sentence(found), style="bold"))
 
 
+def columns_of(width: int) -> list[str]:
+    """Return the names of the numbers that a table of this width has room for."""
+    if width < MEDIUM:
+        return ["score"]
+    if width < WIDE:
+        return ["score", *(["95%"] if width >= USUAL else []), "memory", "p", "Δbits"]
+    return ["score", "95%", "untrained", "memory", "p", "probe", "n90", "Δbits"]
+
+
 def cells_table(found: Cells, width: int) -> Table:
     """Return a line a feature, the best first; narrow terminals have fewer columns."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("feature", no_wrap=True)
     table.add_column("unit", no_wrap=True)
-    names = ["score"]
-    if width >= MEDIUM:
-        names += ["memory", "p", "Δbits"]
-    if width >= WIDE:
-        names = ["score", "95%", "untrained", "memory", "p", "n90", "Δbits"]
+    names = columns_of(width)
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for row in best_first(found):
-        cells = cells_of(row)
+        cells = cells_of(row, ends=width >= WIDEST)
         style = GRADE_STYLES[row.grade]
         grade = Text(row.grade or "-", style)
         table.add_row(row.feature.name, row.unit, *(cells[name] for name in names), grade)
     return table
 
 
-def cells_of(row: Row) -> dict[str, str]:
-    """Return the numbers of a row as they are shown."""
+def cells_of(row: Row, *, ends: bool) -> dict[str, str]:
+    """Return the numbers of a row as they are shown; with `ends` all have their intervals."""
     score, cause = row.judged.score, row.cause
     mark = "" if row.feature.binary else "r "
+
+    def told(interval: Interval, form: str) -> str:
+        return shown(interval, form) if ends else form.format(interval.mean)
+
     return {
         "score": f"{mark}{score.mean:.3f}",
         "95%": f"{score.low:.3f}-{score.high:.3f}",
         "untrained": f"{row.control.score:.3f}",
-        "memory": f"{row.judged.memory.mean:.3f}",
+        "memory": told(row.judged.memory, "{:.3f}"),
         "p": f"{row.holm_p:.1g}",
+        "probe": told(row.probe.score, "{:.3f}"),
         "n90": "-" if row.probe.n90 is None else str(row.probe.n90),
-        "Δbits": "-" if cause is None else f"{cause.delta.mean:+.3f}",
+        "Δbits": "-" if cause is None else told(cause.delta, "{:+.3f}"),
     }
 
 

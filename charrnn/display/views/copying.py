@@ -7,7 +7,7 @@ from rich.text import Text
 from charrnn.display.foreign import clip
 from charrnn.display.views.page import make_console, mark, shade
 from charrnn.views.copying import LEAST, Copying, Group, sentence
-from charrnn.views.intervals import Interval
+from charrnn.views.intervals import shown
 
 WIDE = 64  # columns from which on each sample's match is shown beside its numbers
 
@@ -66,11 +66,3 @@ def mean_table(found: Copying) -> Table:
             none if control is None else shown(control.covered[least]),
         )
     return table
-
-
-def shown(interval: Interval, form: str = "{:.1%}") -> str:
-    """Return a mean with its 95% interval."""
-    mean = form.format(interval.mean)
-    if interval.low != interval.low:
-        return mean
-    return f"{mean} [{form.format(interval.low)}, {form.format(interval.high)}]"

@@ -3,9 +3,9 @@
 from rich.table import Table
 from rich.text import Text
 
-from charrnn.display.views.copying import shown
 from charrnn.display.views.page import make_console
 from charrnn.views.errors import Errors, sentence
+from charrnn.views.intervals import shown
 
 WIDE = 70
 
@@ -24,7 +24,7 @@ def show_errors(found: Errors, *, width: int | None = None) -> None:
     for row in found.rows:
         share = shown(row.share) if wide else f"{row.share.mean:.1%}"
         cells = [row.name, share, *([f"{row.count:,}"] if wide else [])]
-        table.add_row(*cells, f"{row.bits_share:.1%}", f"{row.control:.1%}")
+        table.add_row(*cells, f"{row.bits_share.mean:.1%}", f"{row.control:.1%}")
     console.print(table)
     console.print()
     rate = shown(found.error_rate)

@@ -6,12 +6,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from charrnn.display.views.copying import shown
 from charrnn.display.views.page import digit, make_console, shade
 from charrnn.views.gates import CELLS, GateRow, Gates, sentence
+from charrnn.views.intervals import shown
+from charrnn.views.keeping import shown_interval, shown_tokens
 
 CELL = 2  # columns of one cell of the density
 PANEL = CELL * CELLS + 2
+KEPT = (2, 4)  # quantiles that are shown: what half of the units exceed, and what 5% do
 
 
 def show_gates(found: Gates, keeps: str, *, width: int | None = None) -> None:
@@ -19,7 +21,8 @@ def show_gates(found: Gates, keeps: str, *, width: int | None = None) -> None:
     console = make_console(width=width)
     console.print(gate_table(found.rows, console.width >= 70))
     console.print()
-    title = "units by share of tokens: right is open (> 0.9), up is shut (< 0.1), in tenths"
+    ends = ("open (> 0.9)", "shut (< 0.1)") if keeps else ("over 0.9", "under -0.9")
+    title = f"units by share of tokens: right is {ends[0]}, up is {ends[1]}, in tenths"
     console.print(Text(title, style="bold"))
     across = max(1, console.width // PANEL)
     for begin in range(0, len(found.rows), across):
@@ -32,35 +35,19 @@ def show_gates(found: Gates, keeps: str, *, width: int | None = None) -> None:
 
 
 def gate_table(rows: list[GateRow], wide: bool) -> Table:
-    """Return a row for each gate of each layer."""
+    """Return a row for each gate of each layer, beneath it that of the untrained network."""
     table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("gate", no_wrap=True)
-    for name in ("shut", "open"):
+    for name in ("gate", "shut", "open", "keeps for tokens: half, 5%" if wide else "keeps"):
         table.add_column(name, overflow="fold")
-    if wide:
-        table.add_column("untrained", no_wrap=True)
-    table.add_column("keeps for tokens: 25 50 75%" if wide else "keeps", overflow="fold")
     for row in rows:
         form = "{:.0%}"
-        left = shown(row.left, form) if wide else form.format(row.left.mean)
-        right = shown(row.right, form) if wide else form.format(row.right.mean)
-        cells = [f"{row.gate}:{row.layer}", left, right]
-        if wide:
-            cells.append(f"{row.control[0]:.0%} {row.control[1]:.0%}")
-        cells.append(" ".join(tokens(value) for value in row.spread[1:4]))
+        cells = [f"{row.gate}:{row.layer}", shown(row.left, form), shown(row.right, form)]
+        cells.append(", ".join(shown_interval(row.spread[i]) for i in KEPT if row.spread))
         table.add_row(*cells)
+        plain = [shown_tokens(row.control.spread[i]) for i in KEPT if row.control.spread]
+        beside = [form.format(row.control.left), form.format(row.control.right)]
+        table.add_row("untrained", *beside, ", ".join(plain), style="dim")
     return table
-
-
-def tokens(value: float) -> str:
-    """Return a time constant with two digits."""
-    return (
-        "∞"
-        if math.isinf(value) or value >= 1e5
-        else f"{value:.1f}"
-        if value < 10
-        else f"{value:.0f}"
-    )
 
 
 def density_lines(rows: list[GateRow], console: Console) -> list[Text]:

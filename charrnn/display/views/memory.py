@@ -8,10 +8,11 @@ from rich.text import Text
 
 from charrnn.display.foreign import clip, one_line
 from charrnn.display.views.compare import signed
-from charrnn.display.views.copying import shown
 from charrnn.display.views.page import make_console
 from charrnn.display.views.plot import braille_plot, marks_of
 from charrnn.views.closers import Bin
+from charrnn.views.intervals import shown
+from charrnn.views.lags import factor
 from charrnn.views.memory import Gradients, Memory, sentence
 
 HEIGHT, MAX_WIDTH = 14, 110
@@ -59,7 +60,7 @@ def closer_table(bins: list[Bin]) -> Table:
     table.add_column("n-gram", overflow="fold")
     for one in bins:
         span = f"{one.low}-{one.high}" if one.high is not None else f"{one.low}-"
-        beside = "-" if one.ngram is None else f"{one.ngram.mean:.1%}"
+        beside = "-" if one.ngram is None else shown(one.ngram)
         table.add_row(span, str(one.count), shown(one.model), beside)
     return table
 
@@ -80,7 +81,9 @@ def show_gradients(gradients: list[Gradients], console: Console) -> None:
                 if math.isfinite(mean) and mean > 0
             ]
             style = STYLES[len(series) % len(STYLES)]
-            slope = "" if part.slope is None else f"  x {math.exp(part.slope):.3f} a token"
+            slope = ""
+            if part.slope is not None:
+                slope = f"  x {shown(factor(part.slope), '{:.3f}')} a token"
             name = f"{part.part} of {clip(one_line(one.name), 24)} ({one.cell_type}){slope}"
             series.append((name, points))
             styles.append(style)

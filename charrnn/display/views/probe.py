@@ -4,9 +4,9 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.display.foreign import clip, one_line
-from charrnn.display.views.copying import shown
 from charrnn.display.views.page import legend, make_console
 from charrnn.display.views.painting import painted
+from charrnn.views.intervals import shown
 from charrnn.views.probe import Probe, sentence
 
 MAX_TOKENS = 300  # of a painted text

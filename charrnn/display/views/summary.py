@@ -8,7 +8,7 @@ from rich.text import Text
 from charrnn.display.foreign import one_line
 from charrnn.display.views.page import make_console
 from charrnn.modeldir import StoredModel
-from charrnn.views.summary import Summary, sentence
+from charrnn.views.summary import Summary, options_of, sentence
 
 FLOOR_NAMES = {
     "uniform": "every symbol alike (ln V)",
@@ -41,6 +41,9 @@ def show_summary(stored: StoredModel, summary: Summary, *, width: int | None = N
         console.print(Text(f"text {one_line(source['path'])}  sha256 {source['sha256'][:16]}"))
     if "reason" in summary.record:
         console.print(Text(one_line(str(summary.record["reason"]))))
+    options = ", ".join(f"{name} {one_line(value)}" for name, value in options_of(summary.record))
+    if options:
+        console.print(Text(f"options: {options}", style="dim", overflow="fold"))
     console.print()
     console.print(loss_table(summary))
     console.print(health_table(summary))
