@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -216,3 +217,15 @@ def test_output_is_utf8_whatever_the_environment(changes):
 def test_a_deleted_working_directory_and_no_home_are_no_obstacle(tmp_path):
     script = f"mkdir {tmp_path}/d; cd {tmp_path}/d; rmdir {tmp_path}/d; unset HOME; charrnn -V"
     assert shell(script).returncode == 0
+
+
+@pytest.mark.slow
+def test_help_takes_a_third_of_a_second():
+    def seconds():
+        """Of computing, whatever else is running."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert charrnn("--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) <= 0.3

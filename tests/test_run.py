@@ -485,3 +485,75 @@ def test_a_long_evaluation_behind_the_budget_is_said(corpus, monkeypatch):
         "the budget is over: measuring 301 held-out tokens takes about 12 s"
     )
     assert reports.index(note) < reports.index(only(reports, EvalReport)[-2])
+
+
+def test_a_model_to_sample_from_is_there_after_the_first_step(corpus):
+    directory = corpus.parent / "run"
+    quiet = dict.fromkeys(("eval_every", "save_every", "log_every", "sample_every"), 0)
+    steps = run_training(ask(corpus, **quiet, max_steps=3))
+    for report in steps:
+        if isinstance(report, StepReport) and report.step == 2:
+            break
+    stored = read_model(directory)
+    assert stored.start_id == stored.tokenizer.index[TEXT[0]]
+    assert json.loads((directory / "train.json").read_text())["finished"] is False
+    assert not (directory / "checkpoints").exists()
+    steps.close()
+
+
+@pytest.mark.parametrize("count", range(2, 14))
+def test_what_was_trained_until_a_signal_is_in_the_newest_checkpoint(corpus, count):
+    quiet = {"eval_every": 3, "save_every": 0, "sample_every": 4}
+    *_, end = run_training(ask(corpus, **quiet), StopAt(count))
+    assert end.stopped == "signal"
+    assert end.step < 40
+    newest = max((corpus.parent / "run" / "checkpoints").iterdir())
+    assert newest.name == f"step-{end.step:08d}.safetensors"
+
+
+def test_each_line_of_the_log_has_the_fields_that_are_documented(corpus):
+    finish(ask(corpus))
+    log = (corpus.parent / "run" / "metrics.jsonl").read_text()
+    fields = {}
+    for line in map(json.loads, log.splitlines()):
+        fields.setdefault(line["event"], list(line))
+        assert list(line) == fields[line["event"]]
+    times = ["event", "step", "epoch"]
+    assert fields["log"] == [
+        *times,
+        *("tokens", "elapsed_seconds", "loss", "learning_rate", "grad_norm", "tokens_per_second"),
+    ]
+    assert fields["eval"][:6] == [
+        *times,
+        *("elapsed_seconds", "valid_loss", "valid_bits_per_char"),
+    ]
+    assert "best" in fields["eval"]
+    assert fields["sample"] == ["event", "step", "text"]
+
+
+def test_initial_weights_of_a_one_hot_network_go_by_the_symbol(corpus):
+    one_hot = {"embedding_size": 0, "max_steps": 1}
+    finish(ask(corpus, **one_hot, output=corpus.parent / "first"))
+    other = corpus.parent / "other.txt"
+    other.write_text(TEXT.replace("7", "!"))  # which comes before all digits
+    initial = str(corpus.parent / "first")
+    small = {**one_hot, "init_from": initial, "learning_rate": 1e-9}
+    finish(ask(other, **small, output=corpus.parent / "second"))
+    old, new = read_model(corpus.parent / "first"), read_model(corpus.parent / "second")
+    name = "recurrent.weight_ih_l0"
+    assert new.weights[name].shape[1] == old.weights[name].shape[1] + 1
+    for symbol, place in old.tokenizer.index.items():
+        here = new.weights[name][:, new.tokenizer.index[symbol]]
+        np.testing.assert_allclose(here, old.weights[name][:, place], atol=1e-6)
+
+
+def test_a_network_that_is_begun_from_keeps_its_sizes(corpus):
+    finish(ask(corpus, output=corpus.parent / "first", max_steps=1))
+    initial = {"init_from": str(corpus.parent / "first"), "output": corpus.parent / "second"}
+    wrong = r"--cell gru \(the model has lstm\), --hidden-size 25 \(the model has 24\)"
+    with pytest.raises(ConfigError, match=wrong):
+        finish(ask(corpus, **initial, hidden_size=25, cell="gru"))
+    assert not (corpus.parent / "second").exists()
+    open_sizes = dict.fromkeys(("hidden_size", "embedding_size"))
+    start = finish(ask(corpus, **initial, **open_sizes, max_steps=1))[0]
+    assert (start.model.hidden_size, start.model.embedding_size) == (24, 9)

@@ -339,3 +339,39 @@ def test_a_device_that_is_not_there_is_an_error(monkeypatch):
 def test_sampling_on_a_cpu_needs_no_torch():
     code = "import sys, charrnn.sampler; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_each_of_several_groups_keeps_to_one_core(monkeypatch):
+    calls = []
+    one_core = NumpyBackend.use_one_core
+    monkeypatch.setattr(
+        NumpyBackend,
+        "use_one_core",
+        lambda self: (calls.append(threading.get_ident()), one_core(self))[1],
+    )
+    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: False)
+    monkeypatch.setattr(sampler.NumpyBackend, "group_size", 3)
+    draw_all(make_model(STREAM), 8)
+    assert calls == []
+    monkeypatch.setattr(sampler, "SLOW_WORK", 0)
+    monkeypatch.setattr(sampler, "num_usable_cores", lambda: 3)
+    monkeypatch.setattr(sampler, "MIN_GROUP", 1)
+    draw_all(make_model(STREAM), 8)
+    assert len(calls) == 3
+    assert threading.get_ident() not in calls
+
+
+def test_a_stop_ends_each_of_many_samples_without_a_length():
+    dones = draw_all(make_model(STREAM), 5, length=0, stops=["c"])
+    assert {done.finish_reason for done in dones} == {"stop"}
+
+
+def test_a_backend_that_has_the_cores_to_itself_runs_on_one_thread(monkeypatch):
+    from charrnn.torch_backend import TorchBackend
+
+    backend = TorchBackend("cpu")
+    monkeypatch.setattr(sampler, "choose_backends", lambda device, work: (backend, backend))
+    monkeypatch.setattr(sampler, "SLOW_WORK", 0)
+    monkeypatch.setattr(sampler, "num_usable_cores", lambda: 3)
+    monkeypatch.setattr(sampler, "in_order", lambda makers, at_once: iter([at_once]))
+    assert list(sample(make_model(STREAM), num_samples=5)) == [1]

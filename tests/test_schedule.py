@@ -44,3 +44,26 @@ def test_saves_by_the_clock_are_a_minute_apart():
     assert [schedule.is_due("save", 1, t) for t in (0.0, 59.9, 60.0)] == [False, False, True]
     schedule.done("save", 71.0)
     assert [schedule.is_due("save", 2, t) for t in (130.9, 131.0)] == [False, True]
+
+
+def test_a_run_counted_in_steps_is_saved_by_the_clock_too():
+    schedule = Schedule(TrainConfig(max_steps=10**6, log_every=7))
+    schedule.start(500.0)
+    assert [schedule.is_due("save", 7, now) for now in (559.9, 560.0)] == [False, True]
+    schedule.done("save", 570.0)
+    assert [schedule.is_due("save", 7, now) for now in (629.9, 630.0)] == [False, True]
+
+
+def test_logs_and_samples_are_shares_of_the_budget_apart():
+    schedule = by_the_clock(3600.0)
+    assert (schedule.next_seconds["log"], schedule.next_seconds["sample"]) == (2, 15)
+    for kind in ("log", "sample"):
+        schedule.done(kind, 100.0, cost_seconds=50.0)
+    assert schedule.next_seconds["log"] == pytest.approx(136)
+    assert schedule.next_seconds["sample"] == pytest.approx(550)
+
+
+def test_a_later_sitting_counts_from_where_it_begins():
+    schedule = Schedule(TrainConfig(max_time=600.0))
+    schedule.start(200.0)
+    assert schedule.next_seconds == {"log": 202, "eval": 210, "sample": 215, "save": 260}

@@ -177,3 +177,44 @@ def test_only_matrices_decay():
         (2, 0.7),
         (1, 0.0),
     }
+
+
+def infinite_gradient(session):
+    """Let the first gradient hold an infinity, though the loss is finite."""
+    first = next(session.model.parameters())
+    first.register_hook(lambda gradient: torch.full_like(gradient, math.inf))
+
+
+def test_a_loss_scaler_that_overflows_skips_the_update_and_scales_less():
+    session = start()
+    session.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+    infinite_gradient(session)
+    before = weights(session)
+    report = next(train_steps(session))
+    assert not math.isfinite(report.grad_norm)
+    assert math.isfinite(report.loss)
+    assert weights(session) == before
+    assert session.step == 1
+    assert session.scaler.get_scale() == 2.0**15
+
+
+def test_a_loss_scaler_changes_nothing_but_the_scale():
+    plain, scaled = start(), start()
+    scaled.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    ours, theirs = next(train_steps(plain)), next(train_steps(scaled))
+    assert theirs.grad_norm == pytest.approx(ours.grad_norm, rel=1e-5)
+    for name, value in weights(plain).items():
+        np.testing.assert_allclose(weights(scaled)[name], value, atol=1e-6)
+
+
+def test_without_clipping_the_gradient_is_taken_as_it_is():
+    moved = []
+    for grad_clip in (0, 1e-3):
+        session = start(grad_clip=grad_clip, warmup_steps=0)
+        session.optimizer = torch.optim.SGD(session.model.parameters(), lr=1.0)
+        before = [p.detach().clone() for p in session.model.parameters()]
+        report = next(train_steps(session))
+        steps = zip(session.model.parameters(), before, strict=True)
+        moved.append(float(torch.cat([(a - b).detach().flatten() for a, b in steps]).norm()))
+    assert moved[0] == pytest.approx(report.grad_norm * report.learning_rate, rel=1e-3)
+    assert moved[1] == pytest.approx(1e-3 * report.learning_rate, rel=1e-3)

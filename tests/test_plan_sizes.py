@@ -1,0 +1,49 @@
+"""The sizes and rates that a plan chooses from the text, the device and the vocabulary."""
+
+import pytest
+
+from charrnn.config import TrainConfig
+from charrnn.plan import Facts, make_plan
+
+SHAKESPEARE = Facts(1_003_854, 65, "cpu")
+
+
+def test_the_rate_falls_with_the_size_and_is_lower_for_plainer_cells():
+    def rate(hidden_size, cell="lstm"):
+        config = TrainConfig(max_steps=900, hidden_size=hidden_size, cell=cell)
+        return make_plan(config, SHAKESPEARE).config.learning_rate
+
+    assert rate(256) == pytest.approx(0.015)
+    assert rate(1024) == pytest.approx(0.015 / 4**0.6, rel=0.05)
+    assert [rate(256, cell) for cell in ("peephole", "gru", "rnn")] == pytest.approx(
+        [0.015, 0.0075, 0.003]
+    )
+
+
+def test_a_small_text_has_a_small_network():
+    def hidden(num_tokens):
+        config = TrainConfig(max_time=3600.0)
+        return make_plan(config, Facts(num_tokens, 65, "cpu")).config.hidden_size
+
+    assert [hidden(n) for n in (10_000, 40_000, 60_000)] == [128, 256, 768]
+
+
+def test_a_large_vocabulary_shares_one_matrix():
+    def shape(vocab_size, **options):
+        config = TrainConfig(max_time=3600.0, **options)
+        config = make_plan(config, Facts(5_000_000, vocab_size, "cpu")).config
+        return config.hidden_size, config.embedding_size, config.tie_weights
+
+    assert shape(8003) == (512, 512, True)
+    assert shape(65) == (768, 128, False)
+    assert shape(8003, embedding_size=100) == (512, 100, False)
+    assert shape(8003, tie_weights=False) == (512, 128, False)
+
+
+def test_a_gpu_is_given_a_larger_network_in_the_same_time():
+    config = TrainConfig(max_time=180.0)
+    sizes = [
+        make_plan(config, Facts(5_000_000, 65, device)).config.hidden_size
+        for device in ("cpu", "cuda")
+    ]
+    assert sizes[0] < sizes[1]
