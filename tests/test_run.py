@@ -200,12 +200,12 @@ def test_a_resume_without_text_takes_what_the_run_knows(corpus):
 
 def test_a_resume_takes_the_threads_of_the_run(corpus):
     threads = torch.get_num_threads()
-    run_until(ask(corpus, threads=2), 3)
+    run_until(ask(corpus, threads=3), 3)
     steps = run_training(replace(ask(corpus, resume=True), given=frozenset(), config=TrainConfig()))
     found = next(steps).config.threads, torch.get_num_threads()
     steps.close()
     torch.set_num_threads(threads)
-    assert found == (2, 2)
+    assert found == (3, 3)
 
 
 def test_resume_where_nothing_is_starts_from_step_0(corpus):

@@ -146,7 +146,8 @@ def marks_up(tree):
             found.append(ast.unparse(call.func))
         if name == "Typer" and given.get("rich_markup_mode") != "None":
             found.append("Typer with markup")
-        if name in ("Table", "Progress", "Live") and {"title", "caption"} & set(given):
+        ours = f"charrnn.display.report.blocks.{name}" in names  # a part of a page, not Rich's
+        if name in ("Table", "Progress", "Live") and {"title", "caption"} & set(given) and not ours:
             found.append(f"{name} with a title, which may be markup")
     return found
 
