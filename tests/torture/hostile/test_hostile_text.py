@@ -55,6 +55,7 @@ def test_a_pipe_gets_the_exact_characters_of_a_hostile_model(folder):
     assert drawn.stderr == b""
 
 
+@pytest.mark.torture
 def test_a_hundred_thousand_symbols_are_a_vocabulary(folder):
     codes = [code for code in range(0x20, 0x1A000) if not 0xD800 <= code < 0xE000][:100_000]
     model = train(folder, "".join(map(chr, codes)), hidden_size=2, max_steps=2)
@@ -140,5 +141,3 @@ def test_markup_in_texts_prompts_and_names_stays_as_it_is(folder):
     assert code == 0
     assert shown.startswith(f"model {OUTPUT}, seed ")
     assert shown.split("\r\n")[1].startswith(CORPUS)
-    code, shown = on_terminal("sample", "-m", "[/none]", cwd=folder).end()
-    assert (code, shown.split(" does")[0]) == (1, "charrnn: error: [/none]")
