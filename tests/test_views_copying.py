@@ -226,3 +226,11 @@ def test_a_corpus_of_any_bytes_reads_as_the_samples_of_bytes_do(tmp_path):
     assert read_corpus([str(path)], "byte") == "ét\ufffd\n"
     with pytest.raises(CorpusError, match="is not utf-8: byte 3"):
         read_corpus([str(path)])
+
+
+def test_held_out_text_that_is_shorter_than_a_sample_is_no_control(run):
+    directory, text = run
+    found = measure_copying(read_model(directory), text, [text[: len(text) // 2]])
+    assert found.control is None
+    assert "characters, less than a sample" in found.warnings[0]
+    assert "nothing here can tell" in sentence(found)

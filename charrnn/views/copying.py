@@ -136,10 +136,15 @@ def draw_samples(
 def held_out_passages(
     dataset: Dataset | None, lengths: Sequence[int], seed: int
 ) -> tuple[list[str], str]:
-    """Return passages of the held-out part, as long as `lengths`, and all of that part."""
+    """Return passages of the held-out part, as long as `lengths`, and all of that part.
+
+    Where that part is shorter than one of them there are none: less text copies less.
+    """
     if dataset is None or not len(dataset.valid):
         return [], ""
     text = dataset.tokenizer.decode(np.asarray(dataset.valid).tolist())
+    if len(text) < max(lengths):
+        return [], text
     rng = np.random.default_rng(seed)
     starts = [int(rng.integers(max(1, len(text) - length + 1))) for length in lengths]
     passages = [text[a : a + length] for a, length in zip(starts, lengths, strict=True)]
@@ -167,7 +172,10 @@ def measure_copying(
     control = describe(found, corpus, passages, count) if passages else None
     warnings = []
     if control is None:
-        warnings.append("the model's held-out text is not there: there is no control")
+        known = (
+            f"has {len(held_out):,} characters, less than a sample" if held_out else "is not there"
+        )
+        warnings.append(f"the model's held-out text {known}: there is no control")
     elif all(p.longest == p.length for p in control.passages):
         warnings.append("the control stands in the corpus: give the text without its held-out part")
     elif len(whole) != len(corpus):
