@@ -10,7 +10,7 @@ from charrnn.config import ModelConfig
 from charrnn.modeldir import StoredModel, weight_shapes
 from charrnn.tokenizer import Tokenizer
 from charrnn.views.gates import Gates, measure_gates, sentence
-from charrnn.views.keeping import spread_of
+from charrnn.views.keeping import shown_tokens, spread_of
 
 ROW = {
     "type": "object",
@@ -148,3 +148,13 @@ def test_quantiles_of_time_constants_have_intervals_that_hold_the_truth():
     assert 34 <= held <= 40
     assert spread_of(np.zeros((4, 3)), 2000)[2].mean == np.inf
     assert np.isnan(spread_of(np.full((1, 3), -5.0), 300)[2].low)
+
+
+def test_times_are_shown_with_two_digits_and_without_end_from_a_hundred_thousand_tokens_on():
+    assert [shown_tokens(t) for t in (0.456, 4.56, 45.6, 456.7, 1e5)] == [
+        "0.46",
+        "4.6",
+        "46",
+        "457",
+        "∞",
+    ]

@@ -48,7 +48,7 @@ def shown_tokens(value: float) -> str:
     """Return a time constant with two digits; "∞" from 100,000 tokens on."""
     if value >= LONG:
         return "∞"
-    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def shown_interval(kept: Interval) -> str:

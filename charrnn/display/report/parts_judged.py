@@ -24,11 +24,8 @@ NUM_BARS = 15
 def errors_part(found: errors.Errors) -> Part:
     """Return the section of what would fix the errors."""
     finding, caveat = finding_of(errors.sentence(found), "")
-    bars = []
-    for row in found.rows:
-        bars.append(Row(row.name, *row.share, f"{row.share.mean:.1%}"))
-        bars.append(Row("", row.control, math.nan, math.nan, f"{row.control:.1%}", "s3"))
-    told = "; ".join(f"{row.name} {row.share.mean:.1%}" for row in found.rows)
+    bars = [Row(row.name, *row.share, f"{row.share.mean:.1%}") for row in found.rows]
+    told = "; ".join(f"{bar.name} {bar.text}" for bar in bars)
     rows = [
         [
             row.name,
@@ -43,9 +40,8 @@ def errors_part(found: errors.Errors) -> Part:
         "Each error falls to the first rule that fits, from above: an n-gram that knows it, a word "
         "seen not long ago, a rare word, the start of a word, a mark, a little more of everything."
     )
-    keys = [Key("s1", "of the errors"), Key("s3", "of the right predictions, under the same rule")]
     blocks: list[Block] = [
-        Figure([lying_bars(bars, "share", told, percent=True)], caption, keys),
+        Figure([lying_bars(bars, "share of all errors", told, percent=True)], caption),
         Table(
             ("rule", "errors", "share", "of bits", "of right ones"),
             rows,
