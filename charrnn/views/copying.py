@@ -136,10 +136,7 @@ def draw_samples(
 def held_out_passages(
     dataset: Dataset | None, lengths: Sequence[int], seed: int
 ) -> tuple[list[str], str]:
-    """Return passages of the held-out part, as long as `lengths`, and all of that part.
-
-    Where that part is shorter than one of them there are none: less text copies less.
-    """
+    """Return passages of the held-out part as long as `lengths`, if it has them, and all of it."""
     if dataset is None or not len(dataset.valid):
         return [], ""
     text = dataset.tokenizer.decode(np.asarray(dataset.valid).tolist())
@@ -172,9 +169,8 @@ def measure_copying(
     control = describe(found, corpus, passages, count) if passages else None
     warnings = []
     if control is None:
-        known = (
-            f"has {len(held_out):,} characters, less than a sample" if held_out else "is not there"
-        )
+        size = f"has {len(held_out):,} characters, less than a sample"
+        known = size if held_out else "is not there"
         warnings.append(f"the model's held-out text {known}: there is no control")
     elif all(p.longest == p.length for p in control.passages):
         warnings.append("the control stands in the corpus: give the text without its held-out part")
