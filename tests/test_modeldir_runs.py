@@ -1,5 +1,6 @@
 """Run directories: which is meant, whose it is, what train.json says."""
 
+import errno
 import json
 import os
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from model_directories import make_model
 
 from charrnn.config import TrainConfig
-from charrnn.errors import ConfigError, ModelError, StoreError
+from charrnn.errors import ConfigError, FailureError, ModelError, StoreError
 from charrnn.modeldir import (
     clear_run,
     find_model,
@@ -164,6 +165,22 @@ def test_a_whole_run_is_ours_with_what_a_kill_leaves_behind(run):
 def test_a_directory_that_holds_anything_else_is_not_ours(run, place):
     (run / place).parent.mkdir(exist_ok=True)
     (run / place).touch()
+    assert not is_charrnn_run(run)
+
+
+@pytest.mark.parametrize("call", ["open", "scandir"])
+def test_a_read_that_fails_is_no_answer(run, monkeypatch, call):
+    def fail(path, *rest, **options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(FailureError, match="Input/output error"):
+        is_charrnn_run(run)
+
+
+def test_a_large_file_of_somebody_elses_is_not_ours(run):
+    (run / "train.json").unlink()
+    (run / "config.json").write_bytes(b"x" * 2**22)
     assert not is_charrnn_run(run)
 
 

@@ -84,12 +84,17 @@ def find_model(
 
 
 def is_charrnn_run(directory: Path) -> bool:
-    """Return whether `directory` holds a charrnn run and nothing else, so that it may go."""
+    """Return whether `directory` holds a charrnn run and nothing else, so that it may go.
+
+    Raises StoreError or ModelError where a read fails, for then nobody knows.
+    """
     try:
         entries = list(os.scandir(directory))
         inner = list(os.scandir(directory / CHECKPOINTS)) if _has(entries, CHECKPOINTS) else []
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise StoreError(f"cannot read {directory}: {error.strerror}") from error
     ours = all(_is_ours(entry, OUR_FILES) for entry in entries if entry.name != CHECKPOINTS)
     inner_ours = all(_is_ours(e, set()) or is_checkpoint_name(e.name) for e in inner)
     linked = any(entry.is_symlink() for entry in (*entries, *inner))
@@ -196,7 +201,10 @@ def _says_charrnn(directory: Path) -> bool:
     for name, limit in ((CONFIG, OPTIONS_LIMIT), (TRAIN, RECORD_LIMIT)):
         try:
             value = strictjson.loads(read_part(directory / name, limit), name)
-        except ModelError:
+        except ModelError as error:
+            cause = error.__cause__
+            if isinstance(cause, StoreError) and isinstance(cause.__cause__, OSError):
+                raise  # it is there, and the disk or its rights refuse it
             continue
         if isinstance(value, dict) and value.get("model_type") == MODEL_TYPE:
             return True
