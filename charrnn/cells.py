@@ -115,7 +115,7 @@ def run_peephole(inputs: Tensor, state: State, weights: list[Tensor]) -> tuple[T
 
 @torch.no_grad()
 def initialize(recurrent: Recurrent, generator: torch.Generator) -> None:
-    """Set the weights in place: orthogonal recurrent, uniform input, open forget gates.
+    """Set all weights in place: orthogonal recurrent, uniform input, open forget gates, else zero.
 
     Saxe et al. (2014) for the orthogonal matrices; the input weights are uniform in +-1/sqrt(H).
     """
@@ -125,5 +125,7 @@ def initialize(recurrent: Recurrent, generator: torch.Generator) -> None:
             nn.init.orthogonal_(parameter, generator=generator)
         elif name.startswith("weight_ih"):
             parameter.uniform_(-bound, bound, generator=generator)
-        elif name.startswith("bias_ih") and recurrent.num_states == 2:
+        else:
+            parameter.zero_()
+        if name.startswith("bias_ih") and recurrent.num_states == 2:
             parameter[recurrent.hidden_size : 2 * recurrent.hidden_size] = FORGET_BIAS

@@ -165,11 +165,13 @@ class RunLoop:
                 f"training diverged {count} times, last at step {failed_at} ({error}): "
                 "needs a lower --learning-rate or --grad-clip"
             )
+        now = session.now()
         start_session(session, self.setup)
         found = read_newest_checkpoint(self.recorder.directory) if self.has_model else None
         if found is not None:
             restore(session, found.tensors, found.metadata, str(found.path))
         share(session, found)
+        session.elapsed_seconds, session.clock_offset = now, None  # what was tried took its time
         session.num_divergences, session.rate_scale = count, scale
         self.recorder.resume_at(session.step)
         return NoteReport(

@@ -139,6 +139,7 @@ def test_a_run_that_diverged_before_its_first_checkpoint_begins_again_with_half_
     steps = only(reports, StepReport)
     assert [step.step for step in steps] == [1, 2, 1, 2, 3, 4, 5, 6]
     assert steps[2].learning_rate == pytest.approx(steps[0].learning_rate / 2)
+    assert steps[2].loss == steps[0].loss  # the same weights, the same window
 
 
 def test_how_often_a_run_diverged_and_its_rate_are_in_the_checkpoint(corpus, monkeypatch):
@@ -153,3 +154,11 @@ def test_how_often_a_run_diverged_and_its_rate_are_in_the_checkpoint(corpus, mon
     steps = only(found, StepReport)
     assert [step.step for step in steps] == list(range(13, 20))
     assert all(s.learning_rate == pytest.approx(calm[s.step] / 8) for s in steps)
+
+
+def test_going_back_by_the_clock_gives_no_time_back(corpus, monkeypatch):
+    spoil(monkeypatch, times=1, at=30)
+    options = {**BY_THE_CLOCK, "eval_every": 0, "sample_every": 0, "log_every": 0, "save_every": 10}
+    reports = finish(ask(corpus, **options, max_time=1.0))
+    times = [report.elapsed_seconds for report in only(reports, StepReport)]
+    assert times == sorted(times)
