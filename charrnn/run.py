@@ -20,6 +20,7 @@ from charrnn.request import RunRequest
 from charrnn.resume import BUDGETS
 
 if TYPE_CHECKING:
+    from charrnn.modeldir import Checkpoint
     from charrnn.recorder import Recorder
     from charrnn.session import Setup
     from charrnn.trainer import Session
@@ -55,11 +56,11 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     from charrnn.follow import dismiss, lead, share
     from charrnn.loop import RunLoop
     from charrnn.model import num_parameters
-    from charrnn.modeldir import read_newest_checkpoint
     from charrnn.ranks import join_ranks
     from charrnn.recorder import Recorder
     from charrnn.session import build_session, make_setup
 
+    found = newest_checkpoint(prepared)
     setup = make_setup(prepared.config, prepared.dataset, prepared.initial)
     session = build_session(setup, join_ranks(setup.config.device))
     record = train_record(prepared, setup.config, run_facts(setup, num_parameters(session.model)))
@@ -67,7 +68,6 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     first, tokenizer = int(setup.dataset.train[0]), setup.dataset.tokenizer
     recorder = Recorder(prepared.lock, setup.model, tokenizer, first, record)
     notes = [*prepared.notes, *setup.notes]
-    found = read_newest_checkpoint(prepared.directory) if prepared.record is not None else None
     flags: dict[str, bool] = {"events_done": True}
     if found is not None:
         notes += found.warnings
@@ -90,6 +90,24 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     finally:
         recorder.close()
         dismiss(session)
+
+
+def newest_checkpoint(prepared: Prepared) -> "Checkpoint | None":
+    """Return the checkpoint that the run goes on from; None where it begins.
+
+    Raises ModelError where a finished model would be replaced by a new beginning.
+    """
+    from charrnn.modeldir import read_newest_checkpoint
+
+    if prepared.record is None:
+        return None
+    found = read_newest_checkpoint(prepared.directory)
+    if found is None and prepared.record.get("finished") and not why_lost(prepared.directory):
+        raise ModelError(
+            f"{prepared.directory} holds a finished model and no checkpoint to go on from: "
+            "--init-from begins another run with its weights, --force replaces it"
+        )
+    return found
 
 
 def why_lost(directory: Path) -> str:

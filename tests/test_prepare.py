@@ -1,6 +1,7 @@
 """What is settled before a run begins: texts of any bytes, and what the user is told."""
 
 import json
+import shutil
 
 import pytest
 from training_runs import TEXT, ask, finish, run_until
@@ -8,7 +9,7 @@ from training_runs import TEXT, ask, finish, run_until
 import charrnn
 from charrnn.asked import check_given, check_request
 from charrnn.config import TrainConfig
-from charrnn.errors import ConfigError
+from charrnn.errors import ConfigError, ModelError
 from charrnn.reports import StartReport
 from charrnn.views.envelope import open_text
 
@@ -47,10 +48,21 @@ def corpus(tmp_path):
 def test_a_resume_without_a_checkpoint_says_that_it_starts_over(corpus):
     note = f"no checkpoint in {corpus.parent / 'run'}: starting from step 0"
     assert note in finish(ask(corpus, resume=True, max_steps=2))[0].notes
+    run_until(ask(corpus, max_steps=4, force=True), 2)
     for path in (corpus.parent / "run" / "checkpoints").iterdir():
         path.unlink()  # as if killed before the first save
-    again = finish(ask(corpus, resume=True, max_steps=2))[0]
+    again = finish(ask(corpus, resume=True, max_steps=4))[0]
     assert (again.resumed_from, note in again.notes) == (None, True)
+
+
+def test_a_finished_model_without_checkpoints_is_not_replaced_by_a_resume(corpus):
+    finish(ask(corpus, max_steps=4))
+    weights = (corpus.parent / "run" / "model.safetensors").read_bytes()
+    shutil.rmtree(corpus.parent / "run" / "checkpoints")
+    for steps in (4, 9):
+        with pytest.raises(ModelError, match=r"finished model and no checkpoint .* --force"):
+            finish(ask(corpus, resume=True, max_steps=steps))
+    assert (corpus.parent / "run" / "model.safetensors").read_bytes() == weights
 
 
 def test_a_resume_from_a_checkpoint_and_a_new_run_do_not_say_so(corpus):
