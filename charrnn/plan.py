@@ -78,14 +78,23 @@ def explain(config: TrainConfig, facts: Facts, passes: float) -> str:
     budget = f"{config.max_time} s"
     if not config.max_time:
         budget = f"{config.epochs} epochs" if config.epochs else f"{config.max_steps} steps"
+    sampled = f", {config.softmax_samples} softmax samples" if config.softmax_samples else ""
     weight_drop = f", weight drop {config.weight_drop:g}" if config.weight_drop else ""
     return (
-        f"{config.num_layers} x {config.hidden_size} {config.cell}, batch {config.batch_size}, "
+        f"{config.num_layers} x {config.hidden_size} {config.cell}, {inputs_of(config)}, "
+        f"batch {config.batch_size}, "
         f"window {config.seq_length}, rate {config.learning_rate:g}, "
-        f"dropout {config.dropout:g}{weight_drop}: "
+        f"dropout {config.dropout:g}{weight_drop}{sampled}: "
         f"for {facts.num_tokens:,} tokens and {budget} on {facts.device} (about {passes:.3g} "
         f"{'pass' if passes == 1 else 'passes'})"
     )
+
+
+def inputs_of(config: TrainConfig) -> str:
+    """Return how the network reads a symbol, in words."""
+    if not config.embedding_size:
+        return "one-hot input"
+    return f"embedding {config.embedding_size}{' (tied)' if config.tie_weights else ''}"
 
 
 def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
@@ -129,8 +138,11 @@ def choose_shape(config: TrainConfig, facts: Facts) -> tuple[TrainConfig, tuple[
         window = min(window, (facts.num_tokens - 1) // batch)
     notes: tuple[str, ...] = ()
     if (batch, window) != usual:
+        few = f"{facts.num_tokens:,} tokens"
+        if batch == facts.num_documents:
+            few = f"{batch:,} {'document' if batch == 1 else 'documents'}"
         notes = (
-            f"{facts.num_tokens:,} tokens are few: batch {batch} and window {window} "
+            f"{few} are few: batch {batch} and window {window} "
             f"instead of {usual[0]} and {usual[1]}",
         )
     return replace(config, batch_size=batch, seq_length=window), notes

@@ -23,7 +23,7 @@ from charrnn.modeldir import (
     read_tokenizer,
     read_train_record,
 )
-from charrnn.reading import default_encoding
+from charrnn.reading import OPENERS, default_encoding
 from charrnn.request import STDIN, RunRequest
 from charrnn.resume import check_same_texts, resumed_config, resumed_texts, resumes
 from charrnn.store import LOCK_NAME, RunLock, is_temporary
@@ -146,11 +146,12 @@ def output_directory(request: RunRequest) -> Path:
 
 
 def stem_of(text: str) -> str:
-    """Return the name of a text without its endings; of a glob that of the folder it looks in."""
+    """Return the name of a text without its ending; of a glob that of the folder it looks in."""
     if text == STDIN:
         return "stdin"
     for part in reversed(Path(text).parts):
-        stem = part.split(".")[0]
+        ending = Path(part).suffix
+        stem = Path(part.removesuffix(ending) if ending in OPENERS else part).stem.lstrip(".")
         if stem and stem != "/" and not set(part) & set("*?["):
             return stem
     return "text"

@@ -220,6 +220,8 @@ def test_threads_are_set_before_torch_reads_them(tmp_path):
         ("a/plays.txt.gz", "plays"),
         ("src/*.py", "src"),
         ("a/b*/c?.txt", "a"),
+        ("wiki.train.txt.xz", "wiki.train"),
+        ("wiki.valid.txt", "wiki.valid"),
         ("*.txt", "text"),
         ("folder/", "folder"),
         ("-", "stdin"),

@@ -63,6 +63,22 @@ def test_the_reason_names_what_is_dropped():
     assert "weight drop" not in make_plan(TrainConfig(epochs=5), small).reason
 
 
+def test_the_reason_names_how_symbols_are_read_and_sampled():
+    def reason(vocab_size=65, **options):
+        config = TrainConfig(max_time=180.0, **options)
+        return make_plan(config, Facts(1_000_000, vocab_size, "cpu")).reason
+
+    assert "512 lstm, embedding 128, batch" in reason()
+    assert "512 lstm, one-hot input, batch" in reason(embedding_size=0)
+    assert "512 lstm, embedding 512 (tied), batch" in reason(9000)
+    assert ", 1024 softmax samples: for" in reason(9000)
+
+
+def test_few_documents_of_any_length_are_said_to_be_few():
+    (note,) = make_plan(TrainConfig(document="file"), Facts(5_000_000, 65, "cpu", 3)).notes
+    assert note == "3 documents are few: batch 3 and window 64 instead of 32 and 64"
+
+
 def test_short_documents_make_a_wide_batch():
     facts = Facts(256_000, 30, "cpu", num_documents=32_000)
     assert make_plan(TrainConfig(document="line"), facts).config.batch_size == 256
