@@ -118,6 +118,13 @@ def choose_backends(device: str, work: float) -> tuple[Backend, Backend]:
 
     Raises ConfigError or DeviceError for a device that is not there.
     """
+    if device == "auto" and work >= SLOW_WORK and _may_have_gpu():
+        from charrnn.machine import choose_device
+        from charrnn.torch_backend import TorchBackend
+
+        many = choose_device("auto")
+        if many != "cpu":
+            return NumpyBackend(), TorchBackend(many)
     if device in ("auto", "cpu"):
         if work < SLOW_WORK or not _has_bfloat16_units():
             return NumpyBackend(), NumpyBackend()
@@ -129,6 +136,11 @@ def choose_backends(device: str, work: float) -> tuple[Backend, Backend]:
 
     backend = TorchBackend(choose_device(device))
     return backend, backend
+
+
+def _may_have_gpu() -> bool:
+    """Return whether a driver of NVIDIA's is there, which costs no import of torch to know."""
+    return any(Path(place).exists() for place in ("/dev/nvidiactl", "/dev/dxg"))
 
 
 def _has_bfloat16_units() -> bool:

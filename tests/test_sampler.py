@@ -328,6 +328,20 @@ def test_much_work_is_done_in_bfloat16_where_that_is_quick(monkeypatch):
     assert {done.finish_reason for done in dones} == {"length", "end"}
 
 
+def test_much_work_is_done_on_a_gpu_that_is_there_unless_the_cpu_is_asked_for(monkeypatch):
+    def backends(device, work):
+        one, many = sampler.choose_backends(device, work)
+        return type(one).__name__, type(many).__name__, getattr(many, "device", None)
+
+    monkeypatch.setattr(sampler, "_may_have_gpu", lambda: True)
+    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert backends("auto", 1e12)[:2] == ("NumpyBackend", "NumpyBackend")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert backends("auto", 1e12)[:2] == ("NumpyBackend", "TorchBackend")
+    assert backends("auto", 1e9)[:2] == backends("cpu", 1e12)[:2] == ("NumpyBackend",) * 2
+
+
 def test_a_device_that_is_not_there_is_an_error(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(DeviceError, match="cuda"):
