@@ -3,6 +3,7 @@
 Whatever came before, a run that is finished is the run that nobody disturbed.
 """
 
+import shutil
 import tempfile
 from dataclasses import replace
 from itertools import islice
@@ -24,7 +25,7 @@ from training_runs import TEXT, StopAfter, ask, fingerprint, finish
 from charrnn.config import SampleConfig
 from charrnn.draft import Piece
 from charrnn.errors import ModelError
-from charrnn.modeldir import list_checkpoints, read_model
+from charrnn.modeldir import list_checkpoints, read_model, read_train_record
 from charrnn.reports import EndReport, StepReport
 from charrnn.run import run_training
 from charrnn.sampler import sample
@@ -130,11 +131,18 @@ class Directory(RuleBasedStateMachine):
     @precondition(lambda self: self.refused())
     @rule()
     def lose(self):
-        """None is whole: a resume refuses, and without them it starts from step 0."""
+        """None is whole: a resume refuses, and without them it starts from step 0.
+
+        Where that would replace a finished model, it refuses again.
+        """
         with pytest.raises(ModelError, match="no checkpoint is whole"):
             list(self.start())
         for path in list_checkpoints(self.run):
             path.unlink()
+        if read_train_record(self.run)["finished"]:
+            with pytest.raises(ModelError, match="finished model and no checkpoint"):
+                list(self.start())
+            shutil.rmtree(self.run)
 
     @precondition(lambda self: self.run.exists() and not self.refused())
     @rule()
