@@ -130,6 +130,8 @@ def test_the_latch_that_the_output_uses_is_a_cause_and_a_cell_it_ignores_is_none
     assert used.grade == "A"
     assert used.cause.delta.low > 0
     assert used.cause.clamp.low > 4  # ln p of } between the ends of the latch
+    assert len(used.cause.clamp_random) == len(used.cause.random) > 2
+    assert max(used.cause.clamp_random) < 0.1  # of the cells that the closing does not see
     assert ignored.grade == "B"
     assert ignored.cause.delta.mean == pytest.approx(0, abs=1e-6)
 
@@ -204,7 +206,7 @@ def judged(score, memory, low=None, memory_low=None):
 
 
 def cause(delta, low, random):
-    return Cause(Interval(delta, low, 2 * delta), delta, 0.0, random, None)
+    return Cause(Interval(delta, low, 2 * delta), delta, 0.0, random, None, [])
 
 
 def test_grades_are_those_that_are_defined():

@@ -73,7 +73,9 @@ PASSAGES = whole(
 CURVE = each(whole(n=COUNT, delta=INTERVAL), minItems=1)
 WITHOUT = each(whole(unit=UNIT, delta=ROUGH, estimate=NUMBER), minItems=1)
 EVENT = {"event": TEXT, "step": COUNT}
-CAUSE = whole(delta=INTERVAL, on=NUMBER, off=NUMBER, random=NUMBERS, clamp=maybe(ROUGH))
+CAUSE = whole(
+    delta=INTERVAL, on=NUMBER, off=NUMBER, random=NUMBERS, clamp=maybe(ROUGH), clamp_random=NUMBERS
+)
 DETAIL = whole(
     kind={"enum": ["binary", "real"]},
     sign={"enum": [1, -1]},

@@ -28,6 +28,7 @@ NUM_RANDOM = 20
 WINDOWS_AT_ONCE = 32
 WARM_UP, BURN_IN, COUNTED = 256, 48, 64  # tokens: undisturbed, held, held and counted
 NEAREST = 2  # times NUM_RANDOM units are nearest in variance: of these some are drawn
+CLAMPED = 4  # each fourth window clamps random units: there are two ends of each
 QUANTILES = (0.05, 0.95)
 LN2 = float(np.log(2))
 CLOSING = {
@@ -62,6 +63,7 @@ class Cause:
     off: float
     random: list[float]  # the same difference for each matched random unit
     clamp: Interval | None  # nats: ln p(closing) held at its high end less at its low end
+    clamp_random: list[float]  # the same, without its sign, for each matched random unit
 
     @property
     def holds(self) -> bool:
@@ -77,6 +79,14 @@ class Variants:
     layer: int
     units: Ints  # (K,)
     values: Floats  # (K,)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is held: the unit, with random ones at their means, and those at their ends."""
+
+    means: Variants  # the unit at its mean, low and high end, then the random ones
+    ends: Variants  # the random ones at their low ends, then at their high ends
 
 
 def measure_cause(
@@ -97,12 +107,12 @@ def measure_cause(
     rng = np.random.default_rng(seed)
     on = feature.values > (0 if feature.binary else np.median(feature.values[part]))
     starts = choose_windows(on, part, num_windows, rng)
-    variants = choose_variants(activations, *signed, network.config.hidden_size, part, rng)
+    held = choose_variants(activations, *signed, network.config.hidden_size, part, rng)
     wanted = [i for i, p in enumerate(tokenizer.pieces) if p and p in CLOSING.get(feature.name, "")]
     nats, closing = [], []
     for first in range(0, len(starts), WINDOWS_AT_ONCE):
         chosen = starts[first : first + WINDOWS_AT_ONCE]
-        found = run_variants(network, ids, tokenizer.bos_id, chosen, variants, wanted)
+        found = run_variants(network, ids, tokenizer.bos_id, chosen, held.means, wanted)
         nats.append(found[0])
         closing.append(found[1])
         yield first + len(chosen)
@@ -110,11 +120,15 @@ def measure_cause(
     places = starts + np.arange(COUNTED)[:, None] + WARM_UP + BURN_IN + 1
     differences = [difference(change - changes[0], on[places - 1]) for change in changes[1:]]
     delta, on_mean, off_mean = differences[0]
-    clamp = None
+    clamp, others = None, []
     if wanted:
         high, low = np.concatenate(closing, axis=2)[[3, 2]]
         clamp = mean_interval((high - low).mean(0))
-    return Cause(delta, on_mean, off_mean, [d[0].mean for d in differences[3:]], clamp)
+        few = starts[::CLAMPED]
+        ends = run_variants(network, ids, tokenizer.bos_id, few, held.ends, wanted)[1][1:]
+        lows, highs = np.split(ends.mean((1, 2)), 2)
+        others = np.abs(highs - lows).tolist()
+    return Cause(delta, on_mean, off_mean, [d[0].mean for d in differences[3:]], clamp, others)
 
 
 def choose_windows(on: NDArray[np.bool_], part: slice, num: int, rng: np.random.Generator) -> Ints:
@@ -135,8 +149,8 @@ def choose_variants(
     layer_size: int,
     part: slice,
     rng: np.random.Generator,
-) -> Variants:
-    """Return what is held: the unit at its mean, low and high end, then random units at theirs.
+) -> Chosen:
+    """Return what is held: the unit and random ones that vary as much, at means and ends.
 
     The low end is where the feature is off: that depends on the sign of the unit.
     """
@@ -151,7 +165,9 @@ def choose_variants(
     low, high = np.quantile(own, QUANTILES)[:: 1 if sign > 0 else -1]
     units = np.concatenate([[place] * 3, others])
     held = np.concatenate([[own.mean(), low, high], values.mean(0)[others]])
-    return Variants(layer, units.astype(np.int64), held.astype(np.float64))
+    means = Variants(layer, units.astype(np.int64), held.astype(np.float64))
+    ends = np.quantile(values[:, others], QUANTILES, axis=0).ravel().astype(np.float64)
+    return Chosen(means, Variants(layer, np.tile(others, 2).astype(np.int64), ends))
 
 
 def run_variants(

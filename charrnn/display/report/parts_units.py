@@ -28,7 +28,7 @@ from charrnn.views import cell, cells, cells_result
 from charrnn.views.report_units import FULL, Unit, Units
 
 NUM_CARDS, NUM_CONTEXTS, NUM_CHIPS = 12, 8, 14
-CAUSES = 2  # numbers of what a unit causes
+CAUSES = 3  # numbers of what a unit causes
 
 
 def cells_part(tokenizer: Tokenizer, found: cells.Cells) -> Part:
@@ -107,15 +107,17 @@ def interval_table(rows: Sequence[cells.Row]) -> Table:
         line += ["–" if one is None else shown(one, "{:.2f}") for one in known]
         deltas = () if cause is None else (cause.delta, cause.clamp)
         line += ["–" if one is None else shown(one, "{:+.3f}") for one in deltas]
-        lines.append(line + ["–"] * (CAUSES - len(deltas)))
+        if cause is not None and cause.clamp_random:
+            line.append(number(max(cause.clamp_random), "{:.3f}"))
+        lines.append(line + ["–"] * (len(known) + 2 + CAUSES - len(line)))
     head = ["feature (unit)", "score", "memory r²", "r²", "rank correlation", "right", "probe"]
     caption = (
         "With 95% intervals. r²: of a line fitted on the first half. Right: balanced accuracy of a "
         "threshold chosen there. Probe: what all units together know."
     )
     if any(row.cause is not None for row in rows):
-        head += ["Δ bits", "Δ ln p of the closing symbol"]
-        caption += " Δ ln p: from holding the unit at its low end to its high end."
+        head += ["Δ bits", "Δ ln p of the closing symbol", "of random units, at most"]
+        caption += " Δ ln p: from holding the unit at its low end to its high end, either way."
     lines = [line[: len(head)] for line in lines]
     return Table(head, lines, caption, folded=True, title="All intervals")
 
