@@ -81,6 +81,7 @@ def check_fields(config: Any) -> None:
 SIZE = Range(1, 65536)
 PROBABILITY = Range(0, 1, integer=False, below=True)
 EVERY = Range(0, COUNT_MAX)
+BUDGETS = ("epochs", "max_steps", "max_time")  # only one may be given
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        budgets = [n for n in ("epochs", "max_steps", "max_time") if getattr(self, n) is not None]
+        budgets = [n for n in BUDGETS if getattr(self, n) is not None]
         if len(budgets) > 1:
             names = " and ".join("--" + name.replace("_", "-") for name in budgets)
             raise ConfigError(f"{names} contradict each other: give one budget")
@@ -193,7 +194,6 @@ class TrainConfig:
             raise ConfigError(f"--pretokenized needs --level word, got {self.level}")
 
 
-BUDGETS = ("epochs", "max_steps", "max_time")  # only one may be given
 DEFAULT_MAX_TIME = 300.0  # seconds, the budget when none is given
 
 

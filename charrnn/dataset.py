@@ -64,13 +64,13 @@ def load_dataset(
     text = collect_sources(sources, scheme)
     check_size(sources, len(text.spool))
     cut, notes = (len(text.spool), ()) if valid_sources else find_cut(text.spool, config)
-    first = tokenizer is None
+    is_new = tokenizer is None
     if tokenizer is None:
         notes = (*notes, *line_end_notes(text, config))
         counts = count_words(text, cut) if config.level == "word" else NO_COUNTS
         tokenizer = choose_vocabulary(text.symbols, counts, config, grow_from)
     encoded, cut = translate(text, tokenizer, cut)
-    if first:
+    if is_new:
         notes = (*notes, *unknown_notes(tokenizer, encoded.ids[:cut]))
     train, held_out = encoded.ids[:cut], EncodedText(encoded.ids[cut:], encoded.num_unknown)
     if valid_sources:

@@ -5,12 +5,11 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from charrnn.config import TrainConfig
+from charrnn.config import BUDGETS, TrainConfig
 from charrnn.dataset import Dataset
 from charrnn.errors import ConfigError, CorpusError, ModelError
 from charrnn.request import RunRequest
 
-BUDGETS = ("epochs", "max_steps", "max_time")
 RAISED = {  # what may be larger than it was, and what to say then
     **dict.fromkeys(BUDGETS, ": schedule fitted anew"),
     "patience": "",

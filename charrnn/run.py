@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn import __version__
+from charrnn.config import BUDGETS
 from charrnn.cores import num_ranks, own_rank
 from charrnn.errors import ModelError
 from charrnn.prepare import Prepared, prepare, train_record
 from charrnn.reports import EndReport, Report, StartReport
 from charrnn.request import RunRequest
-from charrnn.resume import BUDGETS
 
 if TYPE_CHECKING:
     from charrnn.modeldir import Checkpoint

@@ -122,9 +122,9 @@ def choose_backends(device: str, work: float) -> tuple[Backend, Backend]:
         from charrnn.machine import choose_device
         from charrnn.torch_backend import TorchBackend
 
-        many = choose_device("auto")
-        if many != "cpu":
-            return NumpyBackend(), TorchBackend(many)
+        found = choose_device("auto")
+        if found != "cpu":
+            return NumpyBackend(), TorchBackend(found)
     if device in ("auto", "cpu"):
         if work < SLOW_WORK or not _has_bfloat16_units():
             return NumpyBackend(), NumpyBackend()
