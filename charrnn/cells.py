@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
 from charrnn.modeldir.shapes import PEEPHOLES, weight_shapes
+from charrnn.wide import is_possible, is_wide, run_wide_lstm
 
 State = tuple[Tensor, ...]  # (h,) or (h, c), each (L, B, H)
 PREFIX = "recurrent."  # of these parameters' names in a model file
@@ -80,6 +81,8 @@ class Recurrent(nn.Module):
         if self.cell_type == "peephole":
             return run_peephole(inputs, state, weights)
         if self.cell_type == "lstm":
+            if self.training and trains_wide(inputs, weights):
+                return run_wide_lstm(inputs, state, weights)
             hidden, h, c = torch.lstm(inputs, list(state), weights, *options)
             return hidden, (h, c)
         if self.cell_type == "gru":
@@ -89,6 +92,20 @@ class Recurrent(nn.Module):
         else:
             hidden, h = torch.rnn_tanh(inputs, state[0], weights, *options)
         return hidden, (h,)
+
+
+def trains_wide(inputs: Tensor, weights: list[Tensor]) -> bool:
+    """Return whether an LSTM layer is trained faster by wide.py than by torch's kernel.
+
+    So it is if it is wide and runs in bfloat16 on one core.
+    """
+    return (
+        is_wide(sum(weight.numel() for weight in weights))
+        and inputs.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_num_threads() == 1
+        and is_possible()
+    )
 
 
 def run_peephole(inputs: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:

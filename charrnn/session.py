@@ -84,7 +84,7 @@ def build_session(setup: Setup, ranks: Ranks | None = None) -> Session:
     fp16 = config.precision == "fp16"
     threads = value(config.threads)
     streams = value(config.batch_size) // (1 if ranks is None else ranks.size)
-    parts = num_shards(setup.model, device.type, threads, streams)
+    parts = num_shards(setup.model, device.type, threads, streams, config.precision)
     session = Session(
         model=model,
         optimizer=make_optimizer(model, config),

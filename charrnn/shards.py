@@ -21,27 +21,38 @@ from charrnn.cells import State
 from charrnn.config import ModelConfig
 from charrnn.model import LanguageModel
 from charrnn.modeldir.shapes import weight_shapes
+from charrnn.wide import is_possible, is_wide
 
 MIN_STREAMS = 8  # of a shard: with fewer the products are too thin
-MAX_GRADIENT = 1_600_000  # numbers in a layer's weights: more leave no room in a core's own cache
 
 Forward = Callable[[LanguageModel, Window, State | None], tuple[Tensor, State]]
 
 
-def num_shards(model: ModelConfig, device: str, threads: int, batch_size: int) -> int:
+def num_shards(
+    model: ModelConfig, device: str, threads: int, batch_size: int, precision: str
+) -> int:
     """Return into how many parts a batch is dealt: at most one a thread, 1 on a GPU.
 
-    The kernel adds to a layer's gradient at every token. Where that is large, threads that each
-    have one of their own are slower than threads that divide one.
+    torch's kernels add to a layer's gradient at every token. Where that is wide, threads that each
+    have one of their own are slower than threads that divide one; wide.py adds once a window, and
+    needs a thread a core.
     """
+    count = max(1, min(threads, batch_size // MIN_STREAMS))
+    if device != "cpu":
+        return 1
+    if is_wide(largest_layer(model)):
+        once = model.cell_type == "lstm" and precision == "bf16" and is_possible()
+        return count if once and count == threads else 1
+    return count
+
+
+def largest_layer(model: ModelConfig) -> int:
+    """Return how many weights the largest layer has."""
     sizes = dict(weight_shapes(model))
-    largest = max(
+    return max(
         sum(math.prod(shape) for name, shape in sizes.items() if name.endswith(f"_l{layer}"))
         for layer in range(model.num_layers)
     )
-    if device != "cpu" or largest > MAX_GRADIENT:
-        return 1
-    return max(1, min(threads, batch_size // MIN_STREAMS))
 
 
 class Shards:

@@ -36,6 +36,7 @@ ORDER = [
     "prepare",
     "reports",
     "machine",
+    "wide",
     "plan",
     "batches",
     "cells",
@@ -98,6 +99,7 @@ FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch
 TORCH = {
     "adapting",
     "machine",
+    "wide",
     "batches",
     "cells",
     "model",

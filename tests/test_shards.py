@@ -127,13 +127,31 @@ def test_every_stream_is_dealt_once():
 )
 def test_a_shard_has_at_least_eight_streams_and_a_gpu_has_one(device, threads, batch, count):
     model = ModelConfig(65, hidden_size=512, embedding_size=128)
-    assert num_shards(model, device, threads, batch) == count
+    assert num_shards(model, device, threads, batch, "fp32") == count
 
 
 @pytest.mark.parametrize(("hidden", "layers", "count"), [(512, 1, 2), (512, 2, 1), (384, 2, 2)])
-def test_a_large_layer_is_not_dealt_to_threads(hidden, layers, count):
+def test_a_wide_layer_is_not_dealt_to_threads_in_float32(hidden, layers, count):
     model = ModelConfig(65, hidden_size=hidden, embedding_size=128, num_layers=layers)
-    assert num_shards(model, "cpu", 2, 32) == count
+    assert num_shards(model, "cpu", 2, 32, "fp32") == count
+
+
+@pytest.mark.parametrize(
+    ("kind", "threads", "batch", "possible", "count"),
+    [
+        ("lstm", 2, 32, True, 2),
+        ("lstm", 4, 32, True, 4),
+        ("lstm", 8, 32, True, 1),  # cores would be idle
+        ("gru", 2, 32, True, 1),
+        ("lstm", 2, 32, False, 1),
+    ],
+)
+def test_a_wide_lstm_in_bfloat16_is_dealt_a_thread_a_core(
+    kind, threads, batch, possible, count, monkeypatch
+):
+    monkeypatch.setattr("charrnn.shards.is_possible", lambda: possible)
+    model = ModelConfig(65, kind, hidden_size=768, embedding_size=128)
+    assert num_shards(model, "cpu", threads, batch, "bf16") == count
 
 
 def test_an_error_in_a_shard_is_raised():

@@ -45,7 +45,7 @@ def charrnn_train(hidden_size, num_layers, seconds):
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     optimizer = make_optimizer(model, config)
     session = Session(model, optimizer, scaler, batches, config, model.generator)
-    parts = num_shards(sizes, "cpu", config.threads, config.batch_size)
+    parts = num_shards(sizes, "cpu", config.threads, config.batch_size, config.precision)
     session.shards = Shards(model, parts, config.threads) if parts > 1 else None
     began, tokens = None, 0
     for report in train_steps(session):
