@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
 from charrnn.modeldir.shapes import PEEPHOLES, weight_shapes
-from charrnn.wide import is_possible, is_wide, run_wide_lstm
+from charrnn.onednn import is_possible
+from charrnn.wide import is_wide, run_wide_lstm
 
 State = tuple[Tensor, ...]  # (h,) or (h, c), each (L, B, H)
 PREFIX = "recurrent."  # of these parameters' names in a model file

@@ -21,7 +21,8 @@ from charrnn.cells import State
 from charrnn.config import ModelConfig
 from charrnn.model import LanguageModel
 from charrnn.modeldir.shapes import weight_shapes
-from charrnn.wide import is_possible, is_wide
+from charrnn.onednn import is_possible
+from charrnn.wide import is_wide
 
 MIN_STREAMS = 8  # of a shard: with fewer the products are too thin
 

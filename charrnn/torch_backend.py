@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from charrnn import onednn
 from charrnn.packing import Array
 from charrnn.stepper import Call, NumpyBackend, Tokens
 
@@ -100,28 +101,37 @@ class Bfloat16Backend(NumpyBackend):
 
     def __init__(self) -> None:
         super().__init__(np.float32)
-        self._low = Placed(lower)
+        self._laid_out = onednn.is_possible()
+        self._low = Placed(self._lower)
+
+    def _lower(self, matrix: Array) -> Tensor:
+        low = lower(matrix)
+        return onednn.lay_out(low.t().contiguous(), self.group_size) if self._laid_out else low
 
     def product(self, inputs: Array, matrix: Array, outputs: Array) -> Call:
         if inputs.ndim == 1:
             return super().product(inputs, matrix, outputs)
         low_matrix = self._low(matrix)
-        low_inputs = torch.zeros(len(inputs), len(low_matrix), dtype=torch.bfloat16)
-        low_outputs = torch.empty(outputs.shape, dtype=torch.bfloat16)
+        low_inputs = torch.zeros(len(inputs), padded(len(matrix)), dtype=torch.bfloat16)
         begin, source = low_inputs[:, : inputs.shape[1]], torch.from_numpy(inputs)
         target = torch.from_numpy(outputs)
+        times = onednn.product if self._laid_out else torch.mm
 
         def multiply() -> None:
             begin.copy_(source)
-            torch.mm(low_inputs, low_matrix, out=low_outputs)
-            target.copy_(low_outputs)
+            target.copy_(times(low_inputs, low_matrix))
 
         return multiply
+
+
+def padded(depth: int) -> int:
+    """Return the next good inner size."""
+    return -(-depth // DEPTH) * DEPTH
 
 
 def lower(matrix: Array) -> Tensor:
     """Return `matrix` in bfloat16, with rows of zeros up to a good inner size."""
     depth, width = matrix.shape
-    low = torch.zeros(-(-depth // DEPTH) * DEPTH, width, dtype=torch.bfloat16)
+    low = torch.zeros(padded(depth), width, dtype=torch.bfloat16)
     low[:depth] = torch.from_numpy(matrix)
     return low

@@ -19,23 +19,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from charrnn.machine import cpu_multiplies_bf16
+from charrnn.onednn import lay_out
 
 MIN_WEIGHTS = 1_600_000  # of a layer: with fewer, torch's kernel is as fast or faster
-NEEDED = ("_reorder_linear_weight", "_linear_pointwise")
 HALF = torch.bfloat16
 
 
 def is_wide(num_weights: int) -> bool:
     """Return whether a layer with so many weights trains faster here, on one core."""
     return num_weights > MIN_WEIGHTS
-
-
-@cache
-def is_possible() -> bool:
-    """Return whether this CPU, and this torch, can run it."""
-    here = cpu_multiplies_bf16() and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-    return here and all(hasattr(torch.ops.mkldnn, name) for name in NEEDED)
 
 
 def run_wide_lstm(
@@ -45,7 +37,8 @@ def run_wide_lstm(
 
     `inputs` is (T, B, X), each part of `state` (1, B, H), `weights` are weight_ih, weight_hh,
     bias_ih and bias_hh of nn.LSTM. Products are made in bfloat16, the cell in float32; torch's
-    autocast is not asked. Gradients reach all of them, once. Where `is_possible` only.
+    autocast is not asked. Gradients reach all of them, once. Needs
+    `onednn.is_possible`.
     """
     hidden, h, c = WideLstm.apply(inputs, state[0][0], state[1][0], *weights)  # type: ignore[no-untyped-call]
     return hidden, (h.unsqueeze(0), c.unsqueeze(0))
@@ -76,7 +69,7 @@ class WideLstm(torch.autograd.Function):
             cells = torch.empty(length + 1, streams, size)
             hiddens[0], cells[0] = h * 0.5, c * 0.5
             gates, tanhs = torch.empty(length, streams, 4 * size), torch.empty_like(cells[1:])
-            packed = torch.ops.mkldnn._reorder_linear_weight(from_hidden, streams)
+            packed = lay_out(from_hidden, streams)
             forward_loop = scripted(run_forward)
             forward_loop(projected.view_as(gates), packed, hiddens, cells, gates, tanhs)
         ctx.save_for_backward(rows, from_inputs, from_hidden, hiddens, cells, gates, tanhs)
@@ -94,7 +87,7 @@ class WideLstm(torch.autograd.Function):
             d_cell, d_bias = d_c * 2, torch.zeros_like(gates[0])
             d_gates = torch.empty_like(gates, dtype=HALF)
             across = from_hidden.t().contiguous()
-            packed = torch.ops.mkldnn._reorder_linear_weight(across, streams)
+            packed = lay_out(across, streams)
             d_hidden = (d_h * 2).to(HALF)
             backward_loop = scripted(run_backward)
             d_hidden = backward_loop(

@@ -36,6 +36,7 @@ ORDER = [
     "prepare",
     "reports",
     "machine",
+    "onednn",
     "wide",
     "plan",
     "batches",
@@ -99,6 +100,7 @@ FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch
 TORCH = {
     "adapting",
     "machine",
+    "onednn",
     "wide",
     "batches",
     "cells",

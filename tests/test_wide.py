@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from charrnn import cells, wide
+from charrnn import cells, onednn, wide
 from charrnn.cells import Recurrent
 from charrnn.config import ModelConfig
 
 pytestmark = pytest.mark.skipif(
-    not wide.is_possible(), reason="this CPU does not multiply bfloat16, or torch lacks oneDNN"
+    not onednn.is_possible(), reason="this CPU does not multiply bfloat16, or torch lacks oneDNN"
 )
 T, B, X, H = 13, 5, 24, 40
 
