@@ -30,6 +30,7 @@ def scored(model, ids, how=None, bos_id=None):
     return nats
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "peephole"])
 @pytest.mark.parametrize(("ids", "bos_id"), [(RNG.integers(V, size=333), None), (DOCUMENTS, 0)])
 def test_weights_that_stay_give_the_static_loss(cell, ids, bos_id):

@@ -136,6 +136,7 @@ def damages(data):
         yield data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["ids", "json"])
 def test_a_damaged_file_is_ignored_and_written_anew(folder, text, monkeypatch, suffix):
     first = load(text)

@@ -105,6 +105,7 @@ def test_a_long_wrong_value_is_cut():
     assert len(str(caught.value)) < 120
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "name"), NUMBERS)
 def test_each_number_option_refuses_nonsense_with_its_name_and_range(command, name):
     flag = flag_of(name)

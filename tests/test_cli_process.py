@@ -44,6 +44,7 @@ def test_bare_commands_list_what_there_is(arguments):
     assert b"\x1b" not in process.stdout
 
 
+@pytest.mark.slow
 def test_help_lists_every_command_and_its_options():
     assert all(name in charrnn().stdout.decode() for name in ("train", "sample", "inspect"))
     text = charrnn("train", "--help", env=environment(COLUMNS="200")).stdout.decode()
@@ -67,6 +68,7 @@ def test_help_imports_neither_torch_nor_numpy_nor_rich():
     assert process.stderr.decode() == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
 def test_the_shell_can_complete_commands_and_choices(shell_name):
     def completions(line):
@@ -157,6 +159,7 @@ def test_a_shell_loop_stops_at_ctrl_c():
     assert (process.returncode, process.stdout) == (-signal.SIGINT, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("closed", "code"), [("<&-", 0), (">&-", 1), ("2>&-", 0), (">&- 2>&-", 1), ("<&- 2>&-", 0)]
 )
@@ -198,6 +201,7 @@ def test_nobody_reading_is_no_error():
     assert (process.returncode, process.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{"LC_ALL": "C"}, {"COLUMNS": "abc"}, {"COLUMNS": "0"}, {"TERM": "dumb"}]
 )

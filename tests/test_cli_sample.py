@@ -45,6 +45,7 @@ def drawn(model, prompt="", **options):
     return [prompt + event.text for event in events if isinstance(event, Done)]
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_the_drawn_text_exactly(model):
     (text,) = drawn(model, "hello", seed=5)
     process = charrnn("sample", "-m", model, "--seed", "5", "-p", "hello")
@@ -53,18 +54,21 @@ def test_a_pipe_gets_the_drawn_text_exactly(model):
     assert len(text) == 1005
 
 
+@pytest.mark.slow
 def test_a_file_gets_what_a_pipe_gets(model, tmp_path):
     script = f"charrnn sample -m {model} --seed 5 -l 200 > f; charrnn sample -m {model} --seed 5"
     shell(f"{script} -l 200 | cat > g", cwd=tmp_path)
     assert (tmp_path / "f").read_bytes() == (tmp_path / "g").read_bytes() != b""
 
 
+@pytest.mark.slow
 def test_without_echo_the_prompt_is_not_written(model):
     (text,) = drawn(model, "hello", seed=5)
     process = charrnn("sample", "-m", model, "--seed", "5", "-p", "hello", "--no-echo")
     assert process.stdout == text[5:].encode()
 
 
+@pytest.mark.slow
 def test_several_samples_end_with_newline_or_nul(model):
     options = ["-m", model, "-n", "3", "--seed", "2", "-l", "20"]
     config = replace(read_model(model).generation, length=20)
@@ -90,6 +94,7 @@ def test_json_tells_seed_prompt_text_and_how_it_ended(model):
     assert first["logprob"] < 0
 
 
+@pytest.mark.slow
 def test_each_run_has_a_seed_of_its_own_that_repeats_it(model):
     first = charrnn("sample", "-m", model, "-l", "50", "-v")
     second = charrnn("sample", "-m", model, "-l", "50", "-v")
@@ -99,6 +104,7 @@ def test_each_run_has_a_seed_of_its_own_that_repeats_it(model):
     assert charrnn("sample", "-m", model, "-l", "50", "--seed", seed).stdout == first.stdout
 
 
+@pytest.mark.slow
 def test_argmax_repeats_itself_without_a_seed(model):
     texts = {charrnn("sample", "-m", model, "-l", "50", "--argmax").stdout for _ in range(2)}
     assert len(texts) == 1
@@ -111,6 +117,7 @@ def test_stops_are_not_written(tmp_path):
     assert len(text) < 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["-p", "hello\n "], ["-p", "-"], ["--prompt-file", "prompt"]]
 )
@@ -122,6 +129,7 @@ def test_a_prompt_is_taken_exactly_from_wherever_it_comes(model, tmp_path, argum
     assert len(process.stdout.decode()) == 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n"])
 @pytest.mark.parametrize("arguments", [["-p", "-"], ["--prompt-file", "prompt"]])
 def test_one_newline_at_the_end_of_a_piped_prompt_is_dropped(model, tmp_path, arguments, end):
@@ -132,11 +140,13 @@ def test_one_newline_at_the_end_of_a_piped_prompt_is_dropped(model, tmp_path, ar
     assert json.loads(process.stdout)["prompt"] == "he" + kept
 
 
+@pytest.mark.slow
 def test_a_typed_prompt_keeps_its_newline(model):
     process = charrnn("sample", "-m", model, "--json", "-l", "2", "-p", "he\n")
     assert json.loads(process.stdout)["prompt"] == "he\n"
 
 
+@pytest.mark.slow
 def test_a_model_of_bytes_takes_any_prompt_and_shows_it_readable(tmp_path):
     model = planted(tmp_path / "m", tuple(byte_alphabet()), "a", level="byte")
     process = charrnn("sample", "-m", model, "-l", "2", "-p", "-", stdin=b"\xc3\xa9\xff")
@@ -145,6 +155,7 @@ def test_a_model_of_bytes_takes_any_prompt_and_shows_it_readable(tmp_path):
     assert json.loads(record)["prompt"] == "\ufffd"
 
 
+@pytest.mark.slow
 def test_unknown_words_of_a_prompt_are_said_and_read_as_unk(tmp_path):
     vocabulary = ("<unk>", " ", "\n", "a", "to")
     model = planted(tmp_path / "m", vocabulary, "a", level="word")
@@ -158,6 +169,7 @@ def test_unknown_words_of_a_prompt_are_said_and_read_as_unk(tmp_path):
     assert charrnn("sample", "-m", model, "-l", "2", "-p", "to a").stderr == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "stdin", "parts"),
     [
@@ -218,6 +230,7 @@ def test_a_directory_that_is_no_model_is_named(tmp_path):
     assert str(tmp_path) in complaint(process)
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_had_enough_is_no_error(model):
     script = f"charrnn sample -m {model} --length 0 | head -c 100; exit ${{PIPESTATUS[0]}}"
     process = shell(script)
@@ -260,6 +273,7 @@ def test_a_hundred_characters_take_half_a_second(model):
     assert min(seconds() for _ in range(3)) <= 0.5
 
 
+@pytest.mark.slow
 def test_a_terminal_is_never_told_what_to_do(tmp_path):
     model = planted(tmp_path / "m", HOSTILE)
     code, shown = on_terminal("sample", "-m", model, "-l", "3000", "--seed", "1").end()

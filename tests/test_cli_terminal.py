@@ -56,6 +56,7 @@ def test_a_line_can_be_edited_and_called_back(model):
     assert terminal.after == terminal.modes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirected", [False, True])
 def test_ctrl_d_leaves_the_shell_a_line_of_its_own(model, tmp_path, redirected):
     with (tmp_path / "text").open("wb") as file:
@@ -70,6 +71,7 @@ def test_ctrl_d_leaves_the_shell_a_line_of_its_own(model, tmp_path, redirected):
     assert (tmp_path / "text").read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_prompts_do_not_mix_with_redirected_text(model, tmp_path):
     with (tmp_path / "text").open("wb") as file:
         terminal = on_terminal("sample", "-i", "-m", model, "-l", "3", stdout=file)
@@ -81,6 +83,7 @@ def test_prompts_do_not_mix_with_redirected_text(model, tmp_path):
     assert (tmp_path / "text").read_bytes() == b"baaa\n"
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_text_and_at_the_prompt_ends(model):
     terminal = on_terminal("sample", "-i", "-m", model, "-l", "0")
     terminal.read_until("> ")
@@ -94,6 +97,7 @@ def test_ctrl_c_stops_the_text_and_at_the_prompt_ends(model):
     assert terminal.after == terminal.modes
 
 
+@pytest.mark.slow
 def test_a_terminated_prompt_leaves_the_terminal_as_it_was(model):
     terminal = on_terminal("sample", "-i", "-m", model)
     terminal.read_until("> ")
@@ -103,6 +107,7 @@ def test_a_terminated_prompt_leaves_the_terminal_as_it_was(model):
     assert terminal.after == terminal.modes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_a_training_is_shown_live_and_leaves_the_terminal_as_it_was(tmp_path, columns):
     terminal = fake_training(cwd=tmp_path, columns=columns)
@@ -115,18 +120,21 @@ def test_a_training_is_shown_live_and_leaves_the_terminal_as_it_was(tmp_path, co
     assert terminal.after == terminal.modes
 
 
+@pytest.mark.slow
 def test_no_color_is_respected(tmp_path):
     _, shown = fake_training("--color", "never", cwd=tmp_path).end()
     assert "\x1b[2m" not in shown
     assert "ETA" in shown
 
 
+@pytest.mark.slow
 def test_json_on_the_terminal_goes_without_the_live_display(tmp_path):
     _, shown = fake_training("--json", cwd=tmp_path).end()
     assert "\x1b[J" not in shown
     assert '{"event": "log", "step": 1,' in shown
 
 
+@pytest.mark.slow
 def test_ctrl_c_on_a_terminal_tells_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setenv("STEPS", "3000")
     terminal = fake_training(cwd=tmp_path)
@@ -137,6 +145,7 @@ def test_ctrl_c_on_a_terminal_tells_how_to_go_on(tmp_path, monkeypatch):
     assert shown.endswith("to go on: charrnn train --resume -o runs/play\r\n")
 
 
+@pytest.mark.slow
 def test_after_ctrl_z_the_display_goes_on_below(tmp_path, monkeypatch):
     monkeypatch.setenv("STEPS", "100")
     terminal = fake_training(cwd=tmp_path)

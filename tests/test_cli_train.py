@@ -71,6 +71,7 @@ class Training:
         return self.process.returncode, (err.decode().splitlines() or [""])[-1]
 
 
+@pytest.mark.slow
 def test_nothing_goes_to_standard_output_and_plain_lines_to_stderr(tmp_path):
     process = train(tmp_path=tmp_path)
     assert (process.returncode, process.stdout) == (0, b"")
@@ -82,6 +83,7 @@ def test_nothing_goes_to_standard_output_and_plain_lines_to_stderr(tmp_path):
     assert (tmp_path / "closed").exists()
 
 
+@pytest.mark.slow
 def test_json_lines_are_the_records_of_the_log_between_start_and_end(tmp_path):
     process = train("--json", "-q", tmp_path=tmp_path)
     start, *records, end = (json.loads(line) for line in process.stdout.splitlines())
@@ -112,11 +114,13 @@ def test_a_loss_in_bits_that_is_not_known_is_null():
     assert json_event(step(5)) is None
 
 
+@pytest.mark.slow
 def test_colours_come_when_they_are_asked_for(tmp_path):
     assert b"\x1b[2mstep 8  sample" in train("--color", "always", tmp_path=tmp_path).stderr
     assert b"\x1b" not in train("--color", "never", tmp_path=tmp_path).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirect", ["2>&1 | head -1", "2>&-", "2>/dev/full", ">&- 2>&-"])
 def test_training_goes_on_when_nobody_reads(tmp_path, redirect):
     process = train(tmp_path=tmp_path, redirect=redirect + "; exit ${PIPESTATUS[0]}")
@@ -125,6 +129,7 @@ def test_training_goes_on_when_nobody_reads(tmp_path, redirect):
     assert (tmp_path / "closed").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirect", "words"),
     [(">&-", "it is closed"), ("> /dev/full", "No space left on device")],
@@ -135,6 +140,7 @@ def test_json_needs_a_standard_output(tmp_path, redirect, words):
     assert complaint(process) == f"cannot write to standard output: {words}"
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_when_nobody_reads_its_json(tmp_path):
     redirect = "| head -1; exit ${PIPESTATUS[0]}"
     process = train("--json", tmp_path=tmp_path, redirect=redirect, STEPS="40")
@@ -143,6 +149,7 @@ def test_a_run_goes_on_when_nobody_reads_its_json(tmp_path):
     assert process.stderr.splitlines()[-1].startswith(b"best loss")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_finishes_the_step_tells_how_to_go_on_and_kills(tmp_path, signum):
     training = Training(tmp_path, "step", "-o", "my run")
@@ -154,6 +161,7 @@ def test_a_signal_finishes_the_step_tells_how_to_go_on_and_kills(tmp_path, signu
     assert (tmp_path / "closed").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_kills_at_once(tmp_path, first, second):
@@ -166,6 +174,7 @@ def test_a_second_signal_kills_at_once(tmp_path, first, second):
     assert not (tmp_path / "closed").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_before_the_first_step_a_signal_kills_at_once_and_tidies_up(tmp_path, signum):
     training = Training(tmp_path, "reading")
@@ -176,6 +185,7 @@ def test_before_the_first_step_a_signal_kills_at_once_and_tidies_up(tmp_path, si
     assert (tmp_path / "closed").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGINT])
 def test_an_ignored_signal_stays_ignored(tmp_path, signum):
     def ignore():
@@ -188,6 +198,7 @@ def test_an_ignored_signal_stays_ignored(tmp_path, signum):
     assert line.startswith("best loss")
 
 
+@pytest.mark.slow
 def test_a_stopped_process_goes_on(tmp_path):
     training = Training(tmp_path, "step", STEPS="60")
     training.send(signal.SIGTSTP)
@@ -215,6 +226,7 @@ def test_threads_are_set_before_torch_reads_them(tmp_path):
     assert settings(3, OMP_NUM_THREADS="7", GOMP_SPINCOUNT="9") == ["7", "9", "False"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not the GNU C library")
 def test_megabytes_that_are_asked_for_again_and_again_come_without_page_faults():
     code = (

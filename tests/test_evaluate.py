@@ -69,6 +69,7 @@ def test_the_exact_evaluation_is_the_single_pass():
     assert result.loss == pytest.approx(expected.mean(), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_parallel_rows_agree_with_one_pass_within_a_ten_thousandth(kind):
     model, ids = make(kind, scale=4), RNG.integers(V, size=20_000).astype(np.uint8)

@@ -160,6 +160,7 @@ def test_a_ban_on_everything_is_an_error():
         filter_logits(np.zeros((1, 2)), SampleConfig(), np.array([True, True]))
 
 
+@pytest.mark.slow
 @given(
     logits=st.lists(
         st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=8

@@ -52,6 +52,7 @@ def plain_loss(kind, directory, text):
     return total / (len(ids) - 1)
 
 
+@pytest.mark.slow
 def test_a_plain_loop_finds_the_loss_that_the_run_reported(trained):
     kind, directory, reported = trained
     held_out = TEXT[int(len(TEXT) * 0.9) :]

@@ -21,6 +21,7 @@ def learn(text, output, **options):
     return reports
 
 
+@pytest.mark.slow
 def test_three_units_and_one_hot_input_learn_hello(tmp_path):
     sizes = {"hidden_size": 3, "embedding_size": 0}
     learn(CORPORA / "hello.txt", tmp_path / "hello", **sizes, max_steps=400)

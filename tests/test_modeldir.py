@@ -132,6 +132,7 @@ def test_whatever_call_fails_while_weights_are_saved_the_model_opens(tmp_path, f
     assert sorted(p.name for p in tmp_path.iterdir() if p.name[0] == ".") == []
 
 
+@pytest.mark.slow
 def test_a_model_is_read_while_its_weights_are_replaced(tmp_path):
     _, weights = make_model(tmp_path / "m", hidden_size=40)
     program = f"""

@@ -19,6 +19,7 @@ def model(tmp_path):
     return tmp_path / "m"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_every_flip_of_a_byte_is_found_and_its_file_named(model, name):
     data = (model / name).read_bytes()

@@ -62,6 +62,7 @@ def test_an_option_that_an_earlier_charrnn_did_not_know_has_its_default(run):
     assert read_train_record(run)["options"] == {**RECORD["options"], "dropout": None}
 
 
+@pytest.mark.slow
 def test_every_flip_in_the_record_is_found(run):
     path = run / "train.json"
     data = path.read_bytes()
@@ -106,6 +107,7 @@ def test_a_record_that_could_not_be_read_is_not_written(run, change):
     assert (run / "train.json").read_bytes() == before
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(sorted(RECORD)), st.recursive(st.none() | st.integers() | st.text(), st.lists)
 )

@@ -214,6 +214,7 @@ def test_a_device_that_took_the_place_of_a_file_is_refused():
     assert "cannot read" in complaint("/nowhere/at all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shell", "said"),
     [

@@ -269,6 +269,7 @@ def bare_request(tmp_path):
     return make_request(stored, [str(tmp_path / "text")], BUDGETS["fast"])
 
 
+@pytest.mark.slow
 def test_progress_rises_to_the_end(bare_request):
     steps = [(step.done, step.total) for step in measure_report(bare_request, "fast")]
     assert all(done <= after for (done, _), (after, _) in pairwise(steps))

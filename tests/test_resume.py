@@ -35,6 +35,7 @@ def aged(directory, seconds):
     os.utime(directory / "train.json", (seconds, seconds))
 
 
+@pytest.mark.slow
 def test_without_a_name_the_newest_run_that_is_not_finished_is_meant(corpus):
     runs = Path("runs")
     for name in ("old", "newer"):
@@ -112,6 +113,7 @@ def test_text_from_standard_input_must_be_piped_in_again(corpus, monkeypatch):
     assert fingerprint("piped") == fingerprint("whole")
 
 
+@pytest.mark.slow
 def test_a_budget_of_time_goes_on_with_what_is_left_of_it(corpus):
     first = only(run_until(ask(corpus, **BY_THE_CLOCK, max_time=1.5), 10), StepReport)[-1]
     again = finish(ask(corpus, **BY_THE_CLOCK, max_time=1.5, resume=True))
@@ -156,6 +158,7 @@ def test_how_often_a_run_diverged_and_its_rate_are_in_the_checkpoint(corpus, mon
     assert all(s.learning_rate == pytest.approx(calm[s.step] / 8) for s in steps)
 
 
+@pytest.mark.slow
 def test_going_back_by_the_clock_gives_no_time_back(corpus, monkeypatch):
     spoil(monkeypatch, times=1, at=30)
     options = {**BY_THE_CLOCK, "eval_every": 0, "sample_every": 0, "log_every": 0, "save_every": 10}

@@ -89,6 +89,7 @@ def test_stop_and_resume_at_any_step_gives_the_run_that_was_never_stopped(corpus
         assert fingerprint(output) == expected, step
 
 
+@pytest.mark.slow
 def test_a_run_stopped_twice_and_at_an_epochs_end_is_still_exact(corpus):
     options = {"max_steps": None, "epochs": 2, "dropout": 0.4}
     whole = finish(ask(corpus, **options, output=corpus.parent / "whole"))
@@ -100,6 +101,7 @@ def test_a_run_stopped_twice_and_at_an_epochs_end_is_still_exact(corpus):
     assert fingerprint(output) == fingerprint(corpus.parent / "whole")
 
 
+@pytest.mark.slow
 def test_what_came_after_the_checkpoint_is_made_again_and_logged_once(corpus):
     """As after SIGKILL: the log has lines that the checkpoint does not know, the last one torn."""
     finish(ask(corpus, output=corpus.parent / "whole"))
@@ -115,6 +117,7 @@ def test_what_came_after_the_checkpoint_is_made_again_and_logged_once(corpus):
     assert fingerprint(output) == fingerprint(corpus.parent / "whole")
 
 
+@pytest.mark.slow
 def test_a_resume_from_the_older_checkpoint_says_so_and_is_exact(corpus, capsys):
     finish(ask(corpus, output=corpus.parent / "whole"))
     run_until(ask(corpus), 12)
@@ -335,6 +338,7 @@ def test_a_step_that_the_loss_scaler_left_out_is_no_divergence_and_has_no_line(c
     assert logs[3].loss == pytest.approx(np.mean([s.loss for s in steps[6:10]]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 17])
 def test_resume_is_exact_where_the_streams_are_dealt_to_threads(corpus, step):
     threads = torch.get_num_threads()
@@ -387,6 +391,7 @@ class StopAt:
         return self.left < 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience", [None, 1])
 def test_a_signal_at_any_moment_of_the_last_step_leaves_each_line_once(corpus, patience):
     options = {"valid": other_text(corpus), "patience": patience, "max_steps": 10, "eval_every": 2}
@@ -417,6 +422,7 @@ def test_without_a_held_out_part_the_last_weights_are_kept(corpus):
     assert only(reports, EvalReport)[-1].best_step == 40
 
 
+@pytest.mark.slow
 def test_a_run_by_the_clock_ends_on_time_and_its_log_line_is_there(corpus):
     options = dict.fromkeys(("max_steps", "eval_every", "save_every", "log_every", "sample_every"))
     reports = finish(ask(corpus, **options, max_time=1.5))

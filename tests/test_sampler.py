@@ -138,6 +138,7 @@ def test_documents_begin_with_the_start_symbol_and_end_with_the_end(monkeypatch)
         assert done.logprob == pytest.approx(logprob, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_documents_without_a_prompt_begin_with_the_start_symbol_alone():
     model = make_model(NAMES)
     for done in draw_all(model, 3, length=0):

@@ -43,6 +43,7 @@ def test_with_all_chances_one_loss_and_gradients_are_the_full_ones(model):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_sum_of_exponentials_is_right_in_expectation(model):
     hidden, _ = some_vectors(1)
     target = torch.tensor([[9, 9]])

@@ -40,6 +40,7 @@ def test_words_end_at_blanks_and_marks(text, pieces):
     assert split_words(text) == pieces.split("|")
 
 
+@pytest.mark.slow
 def test_blanks_are_what_python_splits_at():
     blank = re.compile(f"[{splitting.BLANKS}\n]")
     for code in range(0x110000):

@@ -81,6 +81,7 @@ def test_short_writes_are_carried_on(tmp_path, for_good):
     assert read_file(tmp_path / "x") == data + data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "close", "replace"])
 def test_a_kill_before_any_call_leaves_the_old_or_the_new_file(tmp_path, call):
     path = tmp_path / "x"

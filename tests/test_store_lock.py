@@ -60,6 +60,7 @@ def test_a_lock_that_was_removed_with_its_directory_is_noticed(tmp_path):
         other.check()
 
 
+@pytest.mark.slow
 def test_a_holder_that_has_not_written_who_it_is_yet_is_not_taken_for_the_one_before(tmp_path):
     lock = RunLock.acquire(tmp_path)
     for stale in (b"999999999\n", b"", b"x\n"):

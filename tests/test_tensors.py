@@ -65,6 +65,7 @@ def equal(a, b):
     )
 
 
+@pytest.mark.slow
 @given(TENSORS, st.dictionaries(NAMES.filter(lambda n: n != "sha256"), st.text(max_size=5)))
 @settings(max_examples=60)
 def test_what_is_encoded_is_decoded_and_the_library_reads_the_same(tensors, metadata):
@@ -201,6 +202,7 @@ def test_forging_itself_is_sound():
     assert equal(decoded, {"a": np.ones(1, np.float32)})
 
 
+@pytest.mark.slow
 def test_a_header_over_the_limit_is_neither_written_nor_read():
     many = {f"tensor number {i}": np.zeros(1, np.uint8) for i in range(20_000)}
     with pytest.raises(ModelError, match=f"needs at most {MAX_HEADER_SIZE}"):

@@ -18,6 +18,7 @@ SAID = [f" the {who} sees {what} <unk> . \n" for who in ("cat", "dog") for what 
 TOKENS = "".join(SAID) * 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "peephole"])
 def test_the_engine_steps_a_trained_network_as_torch_runs_it(cell, tmp_path):
     (tmp_path / "text.txt").write_text(LINES)
@@ -37,6 +38,7 @@ def test_the_engine_steps_a_trained_network_as_torch_runs_it(cell, tmp_path):
         assert np.abs(found - wanted).max() < bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "options"),
     [

@@ -35,6 +35,7 @@ def weights(session):
     return {name: value.tolist() for name, value in session.model.to_weights().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "peephole"])
 def test_learns_a_cycle(kind):
     reports = list(train_steps(start(kind=kind, max_steps=80)))

@@ -82,6 +82,7 @@ def test_a_model_of_zeros_is_surprised_by_log_v_everywhere(blind):
     assert found.totals.perplexity == pytest.approx(7)
 
 
+@pytest.mark.slow
 def test_the_totals_are_the_evaluation_loss(run):
     stored = read_model(run)
     text = validation_part(stored)

@@ -152,6 +152,7 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_json_follows_the_schema(files):
     arguments = ["ablate", files / "text", "-m", files / "model"]
     result = json_of([*arguments, "--units", 4], RESULT)["result"]
@@ -160,6 +161,7 @@ def test_json_follows_the_schema(files):
     assert (len(result["rows"]), result["chance"]) == (10, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_drawing_fits_the_terminal(files, columns):
     assert "all units" in drawing_of(["ablate", files / "text", "-m", files / "model"], columns)

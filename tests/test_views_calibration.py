@@ -135,6 +135,7 @@ def test_what_is_not_sure_is_not_said_to_be_so():
     assert f"temperature {shown(sharp.temperature, '{:.2f}')} would save" in sentence(sharp)
 
 
+@pytest.mark.slow
 def test_of_few_blocks_the_temperature_is_less_sure():
     few, many = (calibrate(draw(1.3, 3, size)).temperature for size in (3000, 48_000))
     assert few.high - few.low > 3 * (many.high - many.low)

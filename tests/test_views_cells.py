@@ -97,6 +97,7 @@ def row_of(found, name):
     return row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "cell"), [("in_braces", planted.LATCH), ("in_double_quotes", planted.QUOTE)]
 )
@@ -183,6 +184,7 @@ def grades_of_untrained(model, seeds, hidden_size, budget):
     return count
 
 
+@pytest.mark.slow
 def test_a_network_that_learned_nothing_has_no_unit_of_grade_a_or_b(model):
     assert grades_of_untrained(model, (100, 101), 24, FAST) == 0
 
@@ -385,6 +387,7 @@ def test_a_text_under_two_thousand_tokens_is_refused(model):
         finish(measure_cells(*shortened(model, 1999)))
 
 
+@pytest.mark.slow
 def test_of_a_short_text_planted_cells_are_found_with_a_warning_of_wide_intervals(model):
     found = finish(measure_cells(*shortened(model, 5200), budget=FAST))
     grades = {row.feature.name: row.grade for row in found.rows}
@@ -392,6 +395,7 @@ def test_of_a_short_text_planted_cells_are_found_with_a_warning_of_wide_interval
     assert any("intervals are wide" in warning for warning in found.warnings)
 
 
+@pytest.mark.slow
 def test_too_few_blocks_give_no_interval_and_so_no_grade_above_c(model):
     found = finish(measure_cells(*shortened(model, 3000), budget=FAST))
     assert {row.grade for row in found.rows} <= {"C", None}
@@ -403,6 +407,7 @@ def test_too_few_blocks_give_no_interval_and_so_no_grade_above_c(model):
     assert smallest >= floor * 0.99
 
 
+@pytest.mark.slow
 def test_features_that_share_a_unit_are_shown_at_different_places(model):
     stored, text = shortened(model, 9000)
     found = finish(measure_cells(stored, text, budget=FAST))

@@ -179,6 +179,7 @@ def test_a_model_whose_text_is_gone_asks_for_the_corpus(run, tmp_path):
         own_sources(read_model(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_drawing_fits_and_obeys_nothing_foreign(run, tmp_path, columns):
     directory, text = run
@@ -198,6 +199,7 @@ def test_intervals_know_that_neighbours_hang_together():
     assert wide.high - wide.low > 4 * (narrow.high - narrow.low)
 
 
+@pytest.mark.slow
 def test_about_95_of_100_intervals_hold_the_true_mean():
     rng = np.random.default_rng(1)
     held = 0
@@ -228,6 +230,7 @@ def test_a_corpus_of_any_bytes_reads_as_the_samples_of_bytes_do(tmp_path):
         read_corpus([str(path)])
 
 
+@pytest.mark.slow
 def test_held_out_text_that_is_shorter_than_a_sample_is_no_control(run):
     directory, text = run
     found = measure_copying(read_model(directory), text, [text[: len(text) // 2]])

@@ -116,6 +116,7 @@ def test_the_drawing_fits_the_terminal(tmp_path, columns):
     assert "going out" in drawing_of(["embed", "-m", tmp_path / "m"], columns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num", "size"), [(20, 2), (500, 3), (2000, 64)])
 def test_chance_of_many_pairs_is_the_quantile_of_their_largest_cosine(num, size):
     rng = np.random.default_rng(6)

@@ -30,6 +30,7 @@ def test_many_blocks_widen_nothing_and_one_has_no_interval():
     assert np.isnan(found.low)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_blocks", [5, 40])
 def test_nineteen_of_twenty_means_lie_within_also_of_few_blocks(num_blocks):
     rng = np.random.default_rng(2)

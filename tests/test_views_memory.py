@@ -116,6 +116,7 @@ def recall_network():
     )
 
 
+@pytest.mark.slow
 def test_the_recall_source_steps_at_its_lag_by_one_bit_a_period():
     text, model = inspected(recall_source(1500)), recall_network()
     points = list(measure_horizon(model, text, choose_places(text, 1024, 512), "zeroed"))
@@ -129,6 +130,7 @@ def test_the_recall_source_steps_at_its_lag_by_one_bit_a_period():
     assert horizon_of(points) == LAG
 
 
+@pytest.mark.slow
 def test_swapped_context_misleads_where_zeroed_only_hides():
     text, model = inspected(recall_source(1500)), recall_network()
     places = choose_places(text, 1024, 512)
@@ -324,6 +326,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_json_follows_the_schema(run):
     arguments = ["memory", "-m", run / "run", "--targets", 40, "--lags", 10]
     result = json_of([*arguments, "--versus", run / "gru"], RESULT)["result"]
@@ -368,6 +371,7 @@ def test_a_horizon_lies_within_what_the_text_has_before_its_targets():
     assert horizon_of(points, 63) is None  # no target has 64 tokens before it
 
 
+@pytest.mark.slow
 def test_slope_and_reach_have_intervals_that_hold_the_truth():
     rng = np.random.default_rng(4)
     held = 0

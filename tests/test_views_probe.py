@@ -137,6 +137,7 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("kind", ["c", "h", "mean"])
 def test_states_are_those_after_each_text_alone(files, cell, kind):
@@ -188,6 +189,7 @@ def test_json_follows_the_schema(files):
     assert result["unit"].startswith("h:")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_drawing_fits_the_terminal(files, columns):
     assert "majority" in drawing_of(["probe", files / "data.tsv", "-m", files / "lstm"], columns)

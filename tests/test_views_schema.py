@@ -70,6 +70,7 @@ def test_every_view_is_tested_and_has_a_schema():
     assert set(TESTED) == set(names) - {"report"} == set(view_schemas.RESULTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", TESTED)
 def test_json_is_one_object_alone_on_stdout_that_follows_its_schema(folder, view):
     out = inspected(folder, view, "--json", *(["--causal"] if view == "cells" else []))
@@ -97,6 +98,7 @@ def places_of(value):
             yield (name,), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 80, 200])
 @pytest.mark.parametrize("view", TESTED)
 def test_no_line_is_wider_than_the_terminal(folder, view, columns):
@@ -108,6 +110,7 @@ def test_no_line_is_wider_than_the_terminal(folder, view, columns):
     assert cell_len(widest) <= columns, widest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment", [{"NO_COLOR": "1", "FORCE_COLOR": "1"}, {}], ids=["NO_COLOR", "no terminal"]
 )
@@ -123,6 +126,7 @@ def test_without_colours_nothing_is_written_that_a_terminal_obeys(folder, view, 
 SLOW = set(TESTED) - {"curve", "embed"}  # that take more than two seconds on a large model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", sorted(SLOW))
 def test_a_long_view_tells_how_far_it_is(folder, view, monkeypatch):
     told = []

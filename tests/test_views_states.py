@@ -168,6 +168,7 @@ def test_the_recall_source_repeats_its_symbol_at_the_lag():
     assert set(np.delete(ids, [*range(0, 1000, 16), *range(7, 1000, 16)])) == {2, 3}
 
 
+@pytest.mark.slow
 def test_the_markov_source_has_the_entropy_that_counting_finds():
     ids, entropy = planted.markov_source(40_000, 3, order=2, seed=4)
     context = ids[:-2] * 3 + ids[1:-1]

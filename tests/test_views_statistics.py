@@ -84,6 +84,7 @@ def test_standardized_series_correlate_by_their_product_and_constants_with_nothi
     assert (standardize(np.full(50, 0.1)) == 0).all()
 
 
+@pytest.mark.slow
 def test_the_autocorrelation_time_of_a_leak_is_known():
     rng = np.random.default_rng(1)
     keep = np.exp(-1 / 20)
@@ -137,6 +138,7 @@ def family_errors(num_runs, num_units, size, level=0.05):
     return found / num_runs
 
 
+@pytest.mark.slow
 def test_the_null_finds_in_noise_what_it_promises_and_not_more():
     assert family_errors(40, 16, 4000) <= 0.125
 
@@ -183,6 +185,7 @@ def test_the_draws_of_an_area_are_around_the_exact_one():
     assert abs((found.low + found.high) / 2 - found.mean) < 0.005
 
 
+@pytest.mark.slow
 def test_nineteen_of_twenty_intervals_hold_the_truth():
     held = 0
     for seed in range(60):

@@ -37,6 +37,7 @@ def vocabulary(text, old=None, cut=None, **options):
     return choose_vocabulary(collector.symbols, counts, config, old).vocabulary
 
 
+@pytest.mark.slow
 @given(LISTS)
 def test_provisional_characters_are_the_text(lists):
     collector = CharCollector()

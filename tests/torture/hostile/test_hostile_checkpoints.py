@@ -93,6 +93,7 @@ def cast(number, array):
         return int(min(max(int(number), low), high))
 
 
+@pytest.mark.slow
 @AMOUNT
 @pytest.mark.filterwarnings("ignore")
 def test_any_tensors_with_a_right_checksum_are_refused_or_trained_on(stopped, amount):
@@ -121,6 +122,7 @@ def test_any_tensors_with_a_right_checksum_are_refused_or_trained_on(stopped, am
     fuzz(check, 60 * amount, st.data())
 
 
+@pytest.mark.slow
 @AMOUNT
 def test_any_numbers_with_a_right_checksum_are_refused_or_trained_on(stopped, amount):
     session, tensors, metadata = stopped

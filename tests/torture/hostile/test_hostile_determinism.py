@@ -77,6 +77,7 @@ def test_another_seed_gives_other_weights(corpus):
     assert last_weights(run_of(corpus, "a")) != last_weights(run_of(corpus, "b", seed=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -129,6 +130,7 @@ def test_a_checkpoint_that_is_written_again_as_it_was_resumes_exactly(corpus):
     assert fingerprint(resumed_with(corpus, "same", lambda tensors: None)) == fingerprint(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", CONTROLS)
 def test_a_checkpoint_with_one_part_of_another_moment_gives_other_weights(corpus, part):
     """The negative control: without it, exactness would prove nothing about the parts."""
@@ -167,6 +169,7 @@ def resume_at(corpus, cuts, **changes):
         assert fingerprint(output) == expected, step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["gru", "rnn", "peephole"])
 def test_stop_and_resume_is_exact_for_every_cell(corpus, cell):
     resume_at(corpus, (3, 20), cell=cell, document="line")

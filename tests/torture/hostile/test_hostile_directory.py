@@ -117,6 +117,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "way"), PAIRS)
 def test_a_spoiled_file_of_a_run_is_named_or_does_no_harm(
     command, way, small_run, tmp_path, capsys
@@ -135,6 +136,7 @@ def test_a_spoiled_file_of_a_run_is_named_or_does_no_harm(
         assert codes[NEWEST] == codes[OLDER] == codes["README.md"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["missing", "cut"])
 def test_a_finished_run_whose_result_was_lost_writes_it_again(way, small_run, tmp_path, capsys):
     original, _ = small_run

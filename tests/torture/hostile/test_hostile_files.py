@@ -46,6 +46,7 @@ def test_any_bytes_in_place_of_tensors(amount):
     fuzz(check, 150 * amount, edited(WEIGHTS) | st.binary(max_size=200))
 
 
+@pytest.mark.slow
 @AMOUNT
 def test_any_header_with_a_right_checksum_in_place_of_tensors(amount):
     size = int.from_bytes(WEIGHTS[:8], "little")
@@ -95,6 +96,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @AMOUNT
 @pytest.mark.parametrize("kind", SMALL)
 def test_any_json_in_place_of_a_small_file(kind, amount):

@@ -82,6 +82,8 @@ def last_name(node):
 def runs_code(tree, file=""):
     """Return what could run something that was read, or reach another machine."""
     names = list(all_imports(tree))
+    if file == "threads.py" and opens_itself_alone(tree):
+        names.remove("ctypes")
     found = [name for name in names if is_of(name, CODE_MODULES | NETWORK_MODULES)]
     found += [name for name in names if name in ("torch.load", "numpy.load", "os.system")]
     for call in calls(tree):
@@ -97,6 +99,12 @@ def runs_code(tree, file=""):
         found += [whole for key in call.keywords if key.arg == "allow_pickle"]
         found += [whole for key in call.keywords if key.arg == "shell"]
     return found
+
+
+def opens_itself_alone(tree):
+    """Whether of ctypes a file calls CDLL(None) only: the process itself, nothing is loaded."""
+    of_ctypes = [ast.unparse(call) for call in calls(tree) if "ctypes" in ast.unparse(call.func)]
+    return of_ctypes == ["ctypes.CDLL(None)"]
 
 
 def writes(tree):
@@ -192,6 +200,7 @@ def tree_of(path):
 ALL_FILES = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 
 
+@pytest.mark.slow
 @ALL_FILES
 def test_nothing_that_is_read_can_run_and_nothing_reaches_a_network(path):
     assert runs_code(tree_of(path), path.name) == []
@@ -208,6 +217,7 @@ def test_no_text_passes_through_markup(path):
     assert marks_up(tree_of(path)) == []
 
 
+@pytest.mark.slow
 @ALL_FILES
 def test_pages_escape_what_is_not_spelled_out_in_the_code(path):
     assert escapes_nothing(tree_of(path), path.name) == []
@@ -254,6 +264,13 @@ def test_there_are_templates_and_files_to_guard():
 )
 def test_the_guard_against_code_fires(code):
     assert runs_code(ast.parse(code), "model.py")
+
+
+def test_the_guard_lets_one_file_speak_to_the_c_library_that_is_there():
+    code = "import ctypes; adjust = getattr(ctypes.CDLL({}), 'mallopt', None)"
+    assert not runs_code(ast.parse(code.format("None")), "threads.py")
+    assert runs_code(ast.parse(code.format("None")), "model.py")
+    assert runs_code(ast.parse(code.format("path")), "threads.py")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize(
     "count",
@@ -121,6 +122,7 @@ def test_of_runs_that_start_at_once_exactly_one_wins_and_the_others_say_who_did(
         assert list(request.output.glob("*")) == []
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize(
     "cycles", [12, *(pytest.param(count, marks=pytest.mark.torture) for count in (150, 1000))]
@@ -148,6 +150,7 @@ def test_cycles_of_saving_and_resuming_leave_no_descriptor_file_or_memory_behind
     assert memory_now - memory_then < 8 * MB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, pytest.param(50, marks=pytest.mark.torture)])
 def test_samplers_at_once_write_the_same_text_for_the_same_seed(count):
     command = [*CHARRNN, "sample", "-m", str(GOLDEN), "--seed", "5", "-l", "200"]

@@ -169,6 +169,7 @@ class Directory(RuleBasedStateMachine):
 SWEEPS = [pytest.param(10, marks=pytest.mark.torture, id=f"sweep-{n}") for n in range(8)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("amount", [4, *SWEEPS])
 def test_whatever_happens_to_a_directory_a_finished_run_is_the_undisturbed_one(
     amount, tmp_path, monkeypatch

@@ -42,6 +42,7 @@ def look_at_log(directory):
     return curve
 
 
+@pytest.mark.slow
 @AMOUNT
 @pytest.mark.parametrize("way", ["values", "bytes"])
 def test_any_log_is_read_without_what_is_no_record(way, amount, run_copy, capsys):

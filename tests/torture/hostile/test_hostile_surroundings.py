@@ -23,6 +23,7 @@ SURROUNDINGS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_same_bytes_come_out_whatever_the_surroundings(tmp_path):
     """Beside the variables there is no home, and the working directory is gone."""
     make_model(tmp_path / "m")
@@ -48,6 +49,7 @@ NUMBERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("view", "flag"), NUMBERS)
 def test_each_number_of_a_view_refuses_nonsense_with_its_name_and_range(view, flag):
     for value in NONSENSE:
@@ -115,6 +117,7 @@ def contents(directory):
     return {p: p.read_bytes() for p in directory.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["--resume", "--force"])
 def test_a_second_start_ends_in_a_second_names_the_first_and_touches_nothing(run_copy, way):
     """Not even what the first one is writing."""

@@ -46,6 +46,7 @@ def test_a_hostile_corpus_is_only_shown_by_a_view(view, folder, capsys):
     assert not set(shown) & UNSEEN
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_the_exact_characters_of_a_hostile_model(folder):
     model = train(folder, HOSTILE)
     drawn = charrnn("sample", "-m", model, "--seed", "3", "-l", "300")
@@ -106,6 +107,7 @@ def looked_at(*arguments):
         return code, message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ONE_SYMBOL)
 def test_a_text_of_one_symbol_is_trained_on_sampled_scored_and_looked_at(folder, capsys, kind):
     text, options = ONE_SYMBOL[kind]
@@ -127,6 +129,7 @@ def test_a_text_of_one_symbol_is_trained_on_sampled_scored_and_looked_at(folder,
 CORPUS, OUTPUT = "[/nope] :smile: [link=x].txt", "[/run] :smile: [bold]"
 
 
+@pytest.mark.slow
 def test_markup_in_texts_prompts_and_names_stays_as_it_is(folder):
     """The names are paths: in a folder called "[" there is what Rich would take for an end tag."""
     (folder / "[").mkdir()
