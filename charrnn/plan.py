@@ -19,13 +19,14 @@ PEAK_RATE = 0.015  # of an LSTM with 256 units
 RATE_FACTORS = {"lstm": 1.0, "peephole": 1.0, "gru": 0.5, "rnn": 0.2}
 SAMPLED_VOCABULARY = 4_000  # symbols: from here on training on a CPU samples the softmax
 SOFTMAX_SAMPLES = 1024
-# Passes under which: dropout with up to 256 units, with more, and weight drop
+# Passes under which, with up to 256 units and with more: dropout, weight drop, input dropout
 REGULARISERS = [
-    (2, 0.0, 0.0, 0.0),
-    (8, 0.1, 0.3, 0.0),
-    (16, 0.2, 0.3, 0.1),
-    (40, 0.2, 0.3, 0.2),
-    (math.inf, 0.5, 0.5, 0.3),
+    (2, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+    (8, (0.1, 0.0, 0.0), (0.3, 0.0, 0.0)),
+    (16, (0.2, 0.1, 0.0), (0.3, 0.1, 0.0)),
+    (40, (0.2, 0.2, 0.0), (0.3, 0.2, 0.0)),
+    (100, (0.5, 0.3, 0.0), (0.6, 0.5, 0.2)),
+    (math.inf, (0.5, 0.5, 0.0), (0.6, 0.5, 0.2)),
 ]
 WARMUP_STEPS, WARMUP_SHARE = 50, 0.1  # of the run, the smaller of both
 HARMLESS_PASSES = 7.0  # as which more of them count where nothing can be learnt by heart
@@ -79,12 +80,16 @@ def explain(config: TrainConfig, facts: Facts, passes: float) -> str:
     if not config.max_time:
         budget = f"{config.epochs} epochs" if config.epochs else f"{config.max_steps} steps"
     sampled = f", {config.softmax_samples} softmax samples" if config.softmax_samples else ""
-    weight_drop = f", weight drop {config.weight_drop:g}" if config.weight_drop else ""
+    drops = ""
+    if config.weight_drop:
+        drops = f", weight drop {config.weight_drop:g}"
+    if config.input_dropout:
+        drops += f", input dropout {config.input_dropout:g}"
     return (
         f"{config.num_layers} x {config.hidden_size} {config.cell}, {inputs_of(config)}, "
         f"batch {config.batch_size}, "
         f"window {config.seq_length}, rate {config.learning_rate:g}, "
-        f"dropout {config.dropout:g}{weight_drop}{sampled}: "
+        f"dropout {config.dropout:g}{drops}{sampled}: "
         f"for {facts.num_tokens:,} tokens and {budget} on {facts.device} (about {passes:.3g} "
         f"{'pass' if passes == 1 else 'passes'})"
     )
@@ -209,7 +214,6 @@ def choose_optimization(config: TrainConfig, facts: Facts, passes: float) -> Tra
     rate = PEAK_RATE * RATE_FACTORS[config.cell] * (256 / hidden) ** 0.6
     chosen = {
         "learning_rate": float(f"{rate:.2g}"),
-        "input_dropout": 0.0,
         "weight_decay": 0.1,
         "warmup_steps": min(WARMUP_STEPS, int(WARMUP_SHARE * expected_steps(config, facts))),
         **choose_dropout(config, facts, passes),
@@ -224,11 +228,9 @@ def choose_dropout(config: TrainConfig, facts: Facts, passes: float) -> dict[str
     """
     if num_weights(config, facts) < facts.num_tokens or not facts.held_out:
         passes = min(passes, HARMLESS_PASSES)
-    _, small, large, weights = next(row for row in REGULARISERS if passes < row[0])
-    return {
-        "dropout": small if (config.hidden_size or 0) <= 256 else large,
-        "weight_drop": weights,
-    }
+    _, small, large = next(row for row in REGULARISERS if passes < row[0])
+    shares = small if (config.hidden_size or 0) <= 256 else large
+    return dict(zip(("dropout", "weight_drop", "input_dropout"), shares, strict=True))
 
 
 def choose_intervals(config: TrainConfig, facts: Facts) -> TrainConfig:

@@ -162,3 +162,23 @@ def test_a_network_that_could_learn_its_text_by_heart_is_regularised_by_the_pass
     assert drops(1_000_000, 20, hidden_size=512) == (0.3, 0.2)
     assert drops(1_000_000, 60) == (0.1, 0.0)  # fewer weights than tokens
     assert drops(90_000, 60, held_out=False) == (0.1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("hidden_size", "passes", "shares"),
+    [
+        (256, 30, (0.2, 0.2, 0.0)),
+        (256, 60, (0.5, 0.3, 0.0)),
+        (256, 200, (0.5, 0.5, 0.0)),
+        (384, 30, (0.3, 0.2, 0.0)),
+        (384, 60, (0.6, 0.5, 0.2)),
+    ],
+)
+def test_the_longer_a_small_text_is_read_the_more_is_dropped(hidden_size, passes, shares):
+    asked = TrainConfig(hidden_size=hidden_size, epochs=passes)
+    plan = make_plan(asked, Facts(90_000, 65, "cpu"))
+    config = plan.config
+    assert (config.dropout, config.weight_drop, config.input_dropout) == shares
+    assert ("input dropout 0.2" in plan.reason) == (shares[2] > 0)
+    chosen = make_plan(TrainConfig(input_dropout=0.7, epochs=passes), Facts(90_000, 65, "cpu"))
+    assert chosen.config.input_dropout == 0.7
