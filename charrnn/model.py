@@ -24,6 +24,21 @@ class Dropouts:
     weights: float = 0.0  # of the recurrent matrices, per window (DropConnect; Merity et al. 2018)
 
 
+class ZeroEmbedding(nn.Embedding):
+    """An embedding of zeros: no random number is drawn for weights that are set anyway."""
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+
+
+class ZeroLinear(nn.Linear):
+    """A linear layer of zeros."""
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+
 class LanguageModel(nn.Module):
     """Predicts each next token from all the tokens before it."""
 
@@ -34,14 +49,12 @@ class LanguageModel(nn.Module):
         self.generator: torch.Generator | None = None  # of dropout; None: torch's own
         if config.embedding_size:
             size = (config.vocab_size, config.embedding_size)
-            self.embedding = nn.utils.skip_init(nn.Embedding, *size)  # type: ignore[no-untyped-call]
+            self.embedding = ZeroEmbedding(*size)
         self.recurrent = Recurrent(config)
         sizes = (config.hidden_size, config.vocab_size)
-        self.output = nn.utils.skip_init(nn.Linear, *sizes)  # type: ignore[no-untyped-call]
+        self.output = ZeroLinear(*sizes)
         if config.tie_weights:
             self.output.weight = self.embedding.weight
-        for parameter in self.parameters():
-            nn.init.zeros_(parameter)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return logits (T, B, V) and the state after the last token.

@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from charrnn.adamw import AdamW
 from charrnn.batches import Batches, Window
 from charrnn.cells import State
 from charrnn.config import TrainConfig
@@ -25,7 +26,6 @@ from charrnn.shards import Shards
 from charrnn.softmax import full_loss, sampled_loss
 from charrnn.tensors import Tensors
 
-BETAS = (0.9, 0.99)
 FINAL_RATE = 0.02  # of the peak, at the end of the cosine
 RATE_CUT = 0.5  # what each divergence leaves of the rate
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -47,7 +47,7 @@ class Session:
     """All that changes while a network is trained; a checkpoint holds every part of it."""
 
     model: LanguageModel
-    optimizer: torch.optim.AdamW
+    optimizer: AdamW
     scaler: torch.amp.GradScaler
     batches: Batches
     config: TrainConfig  # without gaps
@@ -99,15 +99,12 @@ class NotFiniteError(Exception):
     """The loss or the gradient of a step is not finite; nothing was updated."""
 
 
-def make_optimizer(model: LanguageModel, config: TrainConfig) -> torch.optim.AdamW:
-    """Return AdamW, fused, that decays matrices only."""
+def make_optimizer(model: LanguageModel, config: TrainConfig) -> AdamW:
+    """Return an optimizer that decays matrices only."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay or 0.0},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate or 0.0, betas=BETAS, fused=True)
+    groups = [(matrices, config.weight_decay or 0.0), (vectors, 0.0)]
+    return AdamW(groups, config.learning_rate or 0.0)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
@@ -152,7 +149,7 @@ def update(session: Session, window: Window, rate: float) -> tuple[float, float]
     for group in session.optimizer.param_groups:
         group["lr"] = rate
     loss = compute_gradients(session, window)
-    session.scaler.unscale_(session.optimizer)
+    session.scaler.unscale_(session.optimizer)  # type: ignore[arg-type]
     limit = session.config.grad_clip or math.inf
     norm = torch.nn.utils.clip_grad_norm_(session.model.parameters(), limit)
     values = float(loss), float(norm)
@@ -160,7 +157,7 @@ def update(session: Session, window: Window, rate: float) -> tuple[float, float]
         math.isfinite(values[1]) or session.scaler.is_enabled()
     ):
         raise NotFiniteError(f"loss {values[0]:g}, gradient norm {values[1]:g}")
-    session.scaler.step(session.optimizer)
+    session.scaler.step(session.optimizer)  # type: ignore[arg-type]
     session.scaler.update()
     return values
 

@@ -35,6 +35,7 @@ ORDER = [
     "asked",
     "prepare",
     "reports",
+    "adamw",
     "machine",
     "onednn",
     "wide",
@@ -98,6 +99,7 @@ FORBIDDEN_MODULES = {
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "np.load"}
 TORCH = {
+    "adamw",
     "adapting",
     "machine",
     "onednn",

@@ -19,7 +19,7 @@ import time
 import traceback
 from pathlib import Path
 
-import torch._dynamo  # noqa: F401 (the optimizer would load it, in each child anew)
+import torch  # noqa: F401 (once, not in each child anew)
 
 import charrnn.api
 import charrnn.cli.app
