@@ -57,6 +57,7 @@ def dismiss(session: Session) -> None:
     if session.ranks is not None:
         with contextlib.suppress(PeerError):
             session.ranks.command(Command.END)
+            session.ranks.leave()
 
 
 def follow(device: str) -> None:
@@ -77,6 +78,7 @@ def follow(device: str) -> None:
         elif command is Command.SHARE:
             restore(session, *decode_tensors(ranks.send(), NAME), NAME)
         else:
+            ranks.leave()
             return
 
 

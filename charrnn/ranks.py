@@ -56,6 +56,11 @@ class Ranks:
             distributed.broadcast(message, 0)
         return Command(int(message[0])), float(message[1])
 
+    def leave(self) -> None:
+        """Leave the group, at the end of a run: its threads end before the process does."""
+        with peers():
+            distributed.destroy_process_group()
+
     def send(self, data: bytes = b"") -> bytes:
         """Return the bytes that rank 0 has."""
         size = torch.tensor([len(data)])

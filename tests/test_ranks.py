@@ -55,6 +55,7 @@ def test_two_processes_have_the_losses_of_one_at_the_same_batch(tmp_path):
     two = run(TORCHRUN, tmp_path / "two", options)
     assert two.returncode == 0, two.stderr
     assert two.stderr.count("best loss") == 1  # rank 0 alone speaks
+    assert "terminate called" not in two.stderr
     for name in ("loss", "grad_norm", "valid_loss"):
         one, other = logged(tmp_path / "one", name), logged(tmp_path / "two", name)
         assert len(one) == len(other) > 2
@@ -100,6 +101,7 @@ def test_a_rank_that_dies_ends_the_run_and_the_resumed_run_is_the_undisturbed_on
     assert len(said) <= 1  # none where torchrun's SIGTERM was faster
     assert all("--resume" in line for line in said)
     assert "charrnn/run.py" not in errors  # tracebacks are torchrun's own
+    assert "terminate called" not in errors
     alone = run(ALONE, directory, options + " --resume")
     assert alone.returncode == 2
     assert "trained by 2 processes, not 1" in alone.stderr
