@@ -2,7 +2,7 @@
 
 A product of few rows spends a third of its time on bringing the weights into the order that the
 processor's units want. The operators are torch's own for inference; they are not part of its
-documented interface, so each is asked for before it is used.
+documented interface, so they are tried before they are used.
 """
 
 from functools import cache
@@ -12,14 +12,19 @@ from torch import Tensor
 
 from charrnn.machine import cpu_multiplies_bf16
 
-NEEDED = ("_reorder_linear_weight", "_linear_pointwise")
-
 
 @cache
 def is_possible() -> bool:
-    """Return whether this CPU, and this torch, can make such products."""
-    here = cpu_multiplies_bf16() and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-    return here and all(hasattr(torch.ops.mkldnn, name) for name in NEEDED)
+    """Return whether this CPU, and this torch, can make such products: two are tried."""
+    if not cpu_multiplies_bf16():
+        return False
+    ones = torch.ones(2, 16, dtype=torch.bfloat16)
+    try:
+        laid = lay_out(ones, len(ones))
+        found = product(ones, laid) + product_and_sum(ones, laid, ones[:, :2])
+    except (RuntimeError, AttributeError, TypeError, ValueError, NotImplementedError):
+        return False  # another signature, or none
+    return found.tolist() == [[33.0, 33.0]] * 2
 
 
 def lay_out(weights: Tensor, num_rows: int) -> Tensor:
@@ -31,4 +36,10 @@ def lay_out(weights: Tensor, num_rows: int) -> Tensor:
 def product(rows: Tensor, laid: Tensor) -> Tensor:
     """Return `rows` (B, K) times the transposed weights (N, K) of `lay_out`: (B, N), bfloat16."""
     found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, laid, None, "none", [], "")
+    return found
+
+
+def product_and_sum(rows: Tensor, laid: Tensor, summand: Tensor) -> Tensor:
+    """Return what `product` does, plus `summand` (B, N)."""
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, summand, laid, None, "add")
     return found

@@ -80,16 +80,13 @@ def explain(config: TrainConfig, facts: Facts, passes: float) -> str:
     if not config.max_time:
         budget = f"{config.epochs} epochs" if config.epochs else f"{config.max_steps} steps"
     sampled = f", {config.softmax_samples} softmax samples" if config.softmax_samples else ""
-    drops = ""
-    if config.weight_drop:
-        drops = f", weight drop {config.weight_drop:g}"
-    if config.input_dropout:
-        drops += f", input dropout {config.input_dropout:g}"
+    drops = {"weight drop": config.weight_drop, "input dropout": config.input_dropout}
+    more = "".join(f", {name} {share:g}" for name, share in drops.items() if share)
     return (
         f"{config.num_layers} x {config.hidden_size} {config.cell}, {inputs_of(config)}, "
         f"batch {config.batch_size}, "
         f"window {config.seq_length}, rate {config.learning_rate:g}, "
-        f"dropout {config.dropout:g}{drops}{sampled}: "
+        f"dropout {config.dropout:g}{more}{sampled}: "
         f"for {facts.num_tokens:,} tokens and {budget} on {facts.device} (about {passes:.3g} "
         f"{'pass' if passes == 1 else 'passes'})"
     )
@@ -230,7 +227,10 @@ def choose_dropout(config: TrainConfig, facts: Facts, passes: float) -> dict[str
         passes = min(passes, HARMLESS_PASSES)
     _, small, large = next(row for row in REGULARISERS if passes < row[0])
     shares = small if (config.hidden_size or 0) <= 256 else large
-    return dict(zip(("dropout", "weight_drop", "input_dropout"), shares, strict=True))
+    chosen = dict(zip(("dropout", "weight_drop", "input_dropout"), shares, strict=True))
+    if not config.embedding_size:
+        chosen["input_dropout"] = 0.0  # one-hot: a symbol would be gone
+    return chosen
 
 
 def choose_intervals(config: TrainConfig, facts: Facts) -> TrainConfig:

@@ -26,7 +26,7 @@ HALF = torch.bfloat16
 
 
 def is_wide(num_weights: int) -> bool:
-    """Return whether a layer with so many weights trains faster here, on one core."""
+    """Return whether a layer has more weights than fit a core's cache with their gradient."""
     return num_weights > MIN_WEIGHTS
 
 
@@ -36,8 +36,8 @@ def run_wide_lstm(
     """Return the hidden vectors (T, B, H), bfloat16, and the state (h, c) after the last token.
 
     `inputs` is (T, B, X), each part of `state` (1, B, H), `weights` are weight_ih, weight_hh,
-    bias_ih and bias_hh of nn.LSTM. Products are made in bfloat16, the cell in float32; torch's
-    autocast is not asked. Gradients reach all of them, once. Needs
+    bias_ih and bias_hh of nn.LSTM. All are float32; products are made in
+    bfloat16, whatever torch's autocast says. Cannot be differentiated twice. Needs
     `onednn.is_possible`.
     """
     hidden, h, c = WideLstm.apply(inputs, state[0][0], state[1][0], *weights)  # type: ignore[no-untyped-call]
@@ -62,8 +62,11 @@ class WideLstm(torch.autograd.Function):
         (length, streams, _), size = inputs.shape, h.shape[-1]
         with torch.autocast("cpu", enabled=False):
             rows = inputs.to(HALF).flatten(0, 1)
-            from_inputs, bias = doubled_g(weight_ih.to(HALF)), doubled_g(bias_ih + bias_hh)
-            from_hidden = doubled_g(weight_hh.to(HALF)).mul_(2)  # reads halves
+            from_inputs, bias = (
+                double_g_(weight_ih.to(HALF, copy=True)),
+                double_g_(bias_ih + bias_hh),
+            )
+            from_hidden = double_g_(weight_hh.to(HALF, copy=True)).mul_(2)  # reads halves
             projected = torch.addmm(bias.to(HALF), rows, from_inputs.t())
             hiddens = torch.empty(length + 1, streams, size, dtype=HALF)
             cells = torch.empty(length + 1, streams, size)
@@ -105,13 +108,13 @@ class WideLstm(torch.autograd.Function):
             d_inputs = (
                 (flat @ from_inputs).view(length, streams, -1) if ctx.needs_input_grad[0] else None
             )
-            d_weight_ih = doubled_g((flat.t() @ rows).float())
-            d_weight_hh = doubled_g((flat.t() @ hiddens[:-1].flatten(0, 1)).float()).mul_(2)
-            bias = doubled_g(d_bias.sum(0))
+            d_weight_ih = double_g_((flat.t() @ rows).float())
+            d_weight_hh = double_g_((flat.t() @ hiddens[:-1].flatten(0, 1)).float()).mul_(2)
+            bias = double_g_(d_bias.sum(0))
         return d_inputs, d_hidden * 0.5, d_cell * 0.5, d_weight_ih, d_weight_hh, bias, bias.clone()
 
 
-def doubled_g(values: Tensor) -> Tensor:
+def double_g_(values: Tensor) -> Tensor:
     """Double, in place, the rows of `values` (4H, ...) that belong to gate g; return it."""
     size = len(values) // 4
     values[2 * size : 3 * size] *= 2
@@ -123,7 +126,8 @@ def run_forward(
 ) -> None:
     """Fill `gates` (T, B, 4H), `tanhs` (T, B, H), and rows 1 to T of `hiddens` and `cells`.
 
-    `projected` (T, B, 4H) is what the inputs add to the gates. The language is TorchScript's.
+    `projected` (T, B, 4H) is what the inputs add to the gates. The language is TorchScript's, in
+    which onednn.product and product_and_sum must be spelled out.
     """
     for t in range(projected.size(0)):
         gate, tanh, cell = gates[t], tanhs[t], cells[t + 1]
@@ -152,7 +156,7 @@ def run_backward(
 ) -> Tensor:
     """Fill `d_gates` (T, B, 4H), add to `d_bias` (B, 4H) and return the gradient of the first h.
 
-    `d_cell` becomes that of the first c. The language is TorchScript's.
+    `d_cell` becomes that of the first c. TorchScript, too.
     """
     ones, d_h, part, d_gate = (
         torch.ones_like(d_cell),
@@ -183,7 +187,7 @@ def run_backward(
 
 
 Loop = Callable[..., Any]
-SCRIPTING = Lock()
+SCRIPTING = Lock()  # threads that find a loop not compiled wait for each other
 
 
 @cache
@@ -196,5 +200,5 @@ def scripted(loop: Loop) -> Loop:
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             return torch.jit.script(loop)
-        except (RuntimeError, OSError, AttributeError):
+        except Exception:  # of many kinds, by version
             return loop

@@ -5,6 +5,8 @@ import pytest
 import reference
 import torch
 
+from charrnn import cells
+from charrnn.cells import Recurrent
 from charrnn.config import ModelConfig
 from charrnn.model import Dropouts, LanguageModel, detach, dropout_mask
 
@@ -172,3 +174,35 @@ def test_a_detached_state_has_the_values_and_no_history():
     assert all(torch.equal(a, b) for a, b in zip(cut, state, strict=True))
     assert all(part.requires_grad for part in state)
     assert not any(part.requires_grad for part in cut)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hidden_size", "threads", "training", "autocast", "possible", "used"),
+    [
+        ("lstm", 520, 1, True, True, True, True),
+        ("lstm", 520, 2, True, True, True, False),
+        ("lstm", 520, 1, False, True, True, False),
+        ("lstm", 520, 1, True, False, True, False),
+        ("lstm", 520, 1, True, True, False, False),
+        ("lstm", 64, 1, True, True, True, False),
+        ("gru", 600, 1, True, True, True, False),
+    ],
+)
+def test_wide_lstm_layers_in_bfloat16_on_one_core_have_a_kernel_of_their_own_in_training(
+    kind, hidden_size, threads, training, autocast, possible, used, monkeypatch
+):
+    calls = []
+    monkeypatch.setattr(cells, "is_possible", lambda: possible)
+    monkeypatch.setattr(
+        cells,
+        "run_wide_lstm",
+        lambda inputs, state, weights: calls.append(1) or (torch.ones(3, 2, hidden_size), state),
+    )
+    recurrent = Recurrent(ModelConfig(9, kind, embedding_size=260, hidden_size=hidden_size))
+    state = recurrent.train(training).zero_state(2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        recurrent(torch.randn(3, 2, 260), state)
+    torch.set_num_threads(before)
+    assert bool(calls) == used

@@ -182,3 +182,9 @@ def test_the_longer_a_small_text_is_read_the_more_is_dropped(hidden_size, passes
     assert ("input dropout 0.2" in plan.reason) == (shares[2] > 0)
     chosen = make_plan(TrainConfig(input_dropout=0.7, epochs=passes), Facts(90_000, 65, "cpu"))
     assert chosen.config.input_dropout == 0.7
+
+
+def test_one_hot_inputs_are_not_dropped():
+    asked = TrainConfig(hidden_size=512, embedding_size=0, epochs=60)
+    config = make_plan(asked, Facts(90_000, 65, "cpu")).config
+    assert (config.dropout, config.weight_drop, config.input_dropout) == (0.6, 0.5, 0.0)

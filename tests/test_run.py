@@ -10,6 +10,7 @@ import pytest
 import torch
 from training_runs import TEXT, ask, fingerprint, finish, only, run_until
 
+from charrnn import onednn, wide
 from charrnn.cli import run_command
 from charrnn.config import TrainConfig
 from charrnn.errors import BusyError, ConfigError, CorpusError, DivergedError, StoreError
@@ -346,6 +347,22 @@ def test_resume_is_exact_where_the_streams_are_dealt_to_threads(corpus, step):
     finish(ask(corpus, **shared, output=corpus.parent / "whole"))
     run_until(ask(corpus, **shared), step)
     finish(ask(corpus, **shared, resume=True))
+    torch.set_num_threads(threads)
+    assert fingerprint(corpus.parent / "run") == fingerprint(corpus.parent / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not onednn.is_possible(), reason="needs bfloat16 units and oneDNN")
+@pytest.mark.parametrize("step", [1, 17])
+def test_resume_is_exact_where_layers_are_wide(corpus, step, monkeypatch):
+    monkeypatch.setattr(wide, "MIN_WEIGHTS", 0)
+    threads = torch.get_num_threads()
+    options = {"threads": 2, "batch_size": 19, "seq_length": 8, "precision": "bf16"}
+    options |= {"weight_drop": 0.3, "num_layers": 2}
+    finish(ask(corpus, **options, output=corpus.parent / "whole"))
+    run_until(ask(corpus, **options), step)
+    wide.scripted.cache_clear()  # as in a new process
+    finish(ask(corpus, **options, resume=True))
     torch.set_num_threads(threads)
     assert fingerprint(corpus.parent / "run") == fingerprint(corpus.parent / "whole")
 

@@ -1,11 +1,17 @@
 """A wide LSTM layer: as near to float32 as torch's kernel, and used where it pays."""
 
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 
-from charrnn import cells, onednn, wide
-from charrnn.cells import Recurrent
+from charrnn import onednn, wide
+from charrnn.batches import Window
 from charrnn.config import ModelConfig
+from charrnn.model import Dropouts, LanguageModel
+from charrnn.shards import Shards
+from charrnn.trainer import sum_losses
 
 pytestmark = pytest.mark.skipif(
     not onednn.is_possible(), reason="this CPU does not multiply bfloat16, or torch lacks oneDNN"
@@ -76,64 +82,83 @@ def test_a_window_in_two_halves_is_the_window():
     torch.testing.assert_close(c, c_2)
 
 
-def test_inputs_that_need_no_gradient_cost_none():
+@pytest.mark.parametrize(("needed", "products"), [(True, 3), (False, 2)])
+def test_inputs_that_need_no_gradient_cost_none(needed, products):
     inputs, state, weights = layer()
-    hidden, _ = wide.run_wide_lstm(inputs.detach(), state, weights)
-    assert hidden.grad_fn.next_functions[0][0] is None
-    hidden.float().sum().backward()
-    assert inputs.grad is None
+    hidden, _ = wide.run_wide_lstm(inputs.requires_grad_(needed), state, weights)
+    with torch.profiler.profile() as profile:
+        hidden.float().sum().backward()
+    counts = {event.key: event.count for event in profile.key_averages()}
+    assert counts["aten::mm"] == products
     assert all(weight.grad.abs().sum() > 0 for weight in weights)
 
 
-def test_the_biases_do_not_share_their_gradient():
+def test_the_biases_do_not_share_their_gradient_nor_change_their_weights():
     inputs, state, weights = layer()
-    wide.run_wide_lstm(inputs, state, weights)[0].float().sum().backward()
-    assert torch.equal(weights[2].grad, weights[3].grad)
-    assert weights[2].grad.data_ptr() != weights[3].grad.data_ptr()
+    before = [weight.detach().clone() for weight in weights]
+    hidden, _ = wide.run_wide_lstm(inputs, state, weights)
+    first, second = torch.autograd.grad(hidden.float().sum(), weights[2:])
+    assert torch.equal(first, second)
+    assert first.data_ptr() != second.data_ptr()
+    assert all(torch.equal(a, b) for a, b in zip(weights, before, strict=True))
 
 
-def test_the_loops_uncompiled_give_the_same_bits(monkeypatch):
-    compiled = run_and_go_back(wide.run_wide_lstm)
-    assert isinstance(wide.scripted(wide.run_forward), torch.jit.ScriptFunction)
+def test_the_loops_uncompiled_give_the_same_bits_as_each_run_of_the_compiled_ones(monkeypatch):
+    wide.scripted.cache_clear()
+    compiled = [run_and_go_back(wide.run_wide_lstm) for _ in range(4)]
     monkeypatch.setattr(wide, "scripted", lambda loop: loop)
-    found = run_and_go_back(wide.run_wide_lstm)
-    assert all(torch.equal(a, b) for a, b in zip(found, compiled, strict=True))
+    plain = run_and_go_back(wide.run_wide_lstm)
+    for found in compiled:
+        assert all(torch.equal(a, b) for a, b in zip(found, plain, strict=True))
 
 
-def test_where_a_loop_cannot_be_compiled_it_runs_as_it_is(monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError, torch.jit.frontend.FrontendError, TypeError])
+def test_where_a_loop_cannot_be_compiled_it_runs_as_it_is(error, monkeypatch):
     def refuse(loop):
-        raise RuntimeError("not in this Python")
+        raise error(None, "not in this Python")
 
     monkeypatch.setattr(torch.jit, "script", refuse)
     wide.scripted.cache_clear()
-    assert wide.scripted(wide.run_forward) is wide.run_forward
-    wide.scripted.cache_clear()
+    try:
+        assert wide.scripted(wide.run_forward) is wide.run_forward
+    finally:
+        wide.scripted.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("hidden_size", "threads", "training", "autocast", "used"),
-    [
-        (520, 1, True, True, True),
-        (520, 2, True, True, False),
-        (520, 1, False, True, False),
-        (520, 1, True, False, False),
-        (64, 1, True, True, False),
-    ],
-)
-def test_it_runs_wide_layers_in_bfloat16_on_one_core_while_training(
-    hidden_size, threads, training, autocast, used, monkeypatch
-):
-    calls = []
+def test_a_long_window_of_a_wide_layer_drifts_no_further_than_torchs():
+    generator = torch.Generator().manual_seed(4)
+    bound = 520**-0.5
+    weights = [
+        (torch.rand(shape, generator=generator) * 2 * bound - bound).requires_grad_()
+        for shape in ((2080, 264), (2080, 520), (2080,), (2080,))
+    ]
+    inputs = torch.randn(64, 4, 264, generator=generator)
+    state = torch.zeros(1, 4, 520), torch.zeros(1, 4, 520)
+    above = torch.randn(64, 4, 520, generator=generator)
 
-    def noted(*arguments):
-        calls.append(arguments)
-        return wide.run_wide_lstm(*arguments)
+    def gradients(run):
+        hidden, _ = run(inputs, state, weights)
+        return torch.autograd.grad(hidden, weights, above.to(hidden.dtype))
 
-    monkeypatch.setattr(cells, "run_wide_lstm", noted)
-    torch.set_num_threads(threads)
-    config = ModelConfig(9, "lstm", embedding_size=260, hidden_size=hidden_size)
-    recurrent = Recurrent(config).train(training)
-    state = recurrent.zero_state(2)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        recurrent(torch.randn(3, 2, 260), state)
-    assert bool(calls) == used
+    exact, ours, theirs = map(gradients, (torch_layer, wide.run_wide_lstm, fused_layer))
+    for found, fused, true in zip(ours, theirs, exact, strict=True):
+        assert distance(found, true) < min(0.02, 1.3 * distance(fused, true))
+
+
+def test_shards_that_compile_at_the_same_time_have_the_gradients_of_torchs_kernel(monkeypatch):
+    sizes = ModelConfig(7, embedding_size=6, hidden_size=12, num_layers=2)
+    model = LanguageModel(sizes, Dropouts(0.1, 0.2, 0.4)).train()
+    model.reset(3)
+    tokens = np.random.default_rng(0).integers(0, 7, (2, 9, 11))
+    window = Window(tokens[0], tokens[1], None, tokens[0].size)
+
+    def gradients(min_weights):
+        monkeypatch.setattr(wide, "MIN_WEIGHTS", min_weights)
+        wide.scripted.cache_clear()
+        forward = partial(sum_losses, precision="bf16")
+        Shards(model, 2, 2).gradients(forward, window, None, torch.Generator().manual_seed(5))
+        return [parameter.grad.clone() for parameter in model.parameters()]
+
+    for found, expected in zip(gradients(0), gradients(10**9), strict=True):
+        assert distance(found, expected) < 0.03
+        assert not torch.equal(found, expected)

@@ -7,13 +7,10 @@ from collections.abc import Mapping, MutableMapping
 from charrnn.cores import num_usable_cores
 
 SPIN_COUNT = 1000  # turns an idle OpenMP thread waits before it sleeps
-# Of mallopt(3), in bytes: the smallest block of its own (the largest value that is taken), what may
-# lie free at the end, and how much more than needed is asked for
-KEPT_MEMORY = {
-    "M_MMAP_THRESHOLD": (-3, 2**25),
-    "M_TRIM_THRESHOLD": (-1, 2**30),
-    "M_TOP_PAD": (-2, 2**26),
-}
+# Options of mallopt(3), by number, and bytes
+OWN_BLOCK = -3, 2**25  # from which on a block is fetched and given back alone: no more is taken
+KEPT_FREE = -1, 2**28  # what may lie free at the end of the memory
+FETCHED_AHEAD = -2, 2**26  # how much more than needed is asked for: all that a thread's heap holds
 
 
 def settle_threads(
@@ -35,16 +32,19 @@ def prepare_torch(threads: int | None = None) -> None:
     keep_freed_memory()
 
 
-def keep_freed_memory() -> None:
-    """Make the C library keep what is freed for the next request; nothing where it is not glibc.
+def keep_freed_memory(environ: Mapping[str, str] = os.environ) -> None:
+    """Make the C library keep what is freed for the next request.
 
     A step asks for the same megabytes again and again. Given back to the system and fetched again
-    they come as empty pages, one fault for 4 kB, and threads wait for each other there.
+    they come as empty pages, one fault for 4 kB, and threads wait for each other there. Does
+    nothing where it is not glibc, or where `environ` settles these options.
     """
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
-    if adjust is not None:
-        for option, value in KEPT_MEMORY.values():
-            adjust(option, value)
+    settled = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in environ)
+    if adjust is None or settled:
+        return
+    for option, value in (OWN_BLOCK, KEPT_FREE, FETCHED_AHEAD):
+        adjust(option, value)
 
 
 def prepare_sampling() -> None:

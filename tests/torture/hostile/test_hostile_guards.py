@@ -82,7 +82,7 @@ def last_name(node):
 def runs_code(tree, file=""):
     """Return what could run something that was read, or reach another machine."""
     names = list(all_imports(tree))
-    if file == "threads.py" and opens_itself_alone(tree):
+    if file == "threads.py" and tunes_memory_alone(tree):
         names.remove("ctypes")
     found = [name for name in names if is_of(name, CODE_MODULES | NETWORK_MODULES)]
     found += [name for name in names if name in ("torch.load", "numpy.load", "os.system")]
@@ -101,10 +101,10 @@ def runs_code(tree, file=""):
     return found
 
 
-def opens_itself_alone(tree):
-    """Whether of ctypes a file calls CDLL(None) only: the process itself, nothing is loaded."""
-    of_ctypes = [ast.unparse(call) for call in calls(tree) if "ctypes" in ast.unparse(call.func)]
-    return of_ctypes == ["ctypes.CDLL(None)"]
+def tunes_memory_alone(tree):
+    """Whether of ctypes a file takes one function only, of the process itself."""
+    code = ast.unparse(tree)
+    return code.count("ctypes") == 2 and "getattr(ctypes.CDLL(None), 'mallopt', None)" in code
 
 
 def writes(tree):
@@ -266,11 +266,19 @@ def test_the_guard_against_code_fires(code):
     assert runs_code(ast.parse(code), "model.py")
 
 
-def test_the_guard_lets_one_file_speak_to_the_c_library_that_is_there():
-    code = "import ctypes; adjust = getattr(ctypes.CDLL({}), 'mallopt', None)"
-    assert not runs_code(ast.parse(code.format("None")), "threads.py")
-    assert runs_code(ast.parse(code.format("None")), "model.py")
-    assert runs_code(ast.parse(code.format("path")), "threads.py")
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("adjust = getattr(ctypes.CDLL(None), 'mallopt', None)", "model.py"),
+        ("adjust = getattr(ctypes.CDLL(path), 'mallopt', None)", "threads.py"),
+        ("adjust = getattr(ctypes.CDLL(None), 'system', None)", "threads.py"),
+        ("x = getattr(ctypes.CDLL(None), 'mallopt', None); load = ctypes.CDLL", "threads.py"),
+    ],
+)
+def test_the_guard_lets_one_file_tune_the_memory_and_no_more(code, name):
+    adjusts = "import ctypes; adjust = getattr(ctypes.CDLL(None), 'mallopt', None)"
+    assert not runs_code(ast.parse(adjusts), "threads.py")
+    assert runs_code(ast.parse(f"import ctypes; {code}"), name)
 
 
 @pytest.mark.parametrize(
