@@ -11,6 +11,7 @@ from charrnn.config import DEFAULT_MAX_TIME, TrainConfig
 
 LAYER_BATCH = 32  # streams, at char level
 WINDOW = 64  # tokens per window
+MANY_TOKENS = 2_000_000  # from here on more units pay sooner
 STREAM_WINDOWS = 4  # windows that a stream should at least hold
 GATES = {"lstm": 4, "peephole": 4, "gru": 3, "rnn": 1}
 PRODUCTS_PER_SECOND = {"cpu": 7e10, "cuda": 5e12}  # multiplications of a forward pass: roughly
@@ -104,7 +105,8 @@ def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
     seconds = config.max_time or 60.0
     if facts.device == "cuda":
         seconds *= 30
-    sizes = [(25, 192), (100, 256), (150, 384), (1500, 512), (6000, 768), (math.inf, 1024)]
+    usual = 400 if facts.num_tokens >= MANY_TOKENS else 1500
+    sizes = [(25, 192), (100, 256), (150, 384), (usual, 512), (6000, 768), (math.inf, 1024)]
     hidden = next(size for limit, size in sizes if seconds <= limit)
     if facts.num_tokens < 50_000:
         hidden = min(hidden, 256 if facts.num_tokens > 10_000 else 128)

@@ -28,6 +28,15 @@ def test_a_small_text_has_a_small_network():
     assert [hidden(n) for n in (10_000, 40_000, 60_000)] == [128, 256, 768]
 
 
+def test_of_ten_minutes_a_long_text_makes_more_than_a_short_one():
+    def hidden(num_tokens, seconds):
+        config = TrainConfig(max_time=seconds)
+        return make_plan(config, Facts(num_tokens, 65, "cpu")).config.hidden_size
+
+    assert [hidden(n, 600.0) for n in (1_900_000, 2_100_000)] == [512, 768]
+    assert [hidden(9_000_000, seconds) for seconds in (180.0, 399.0, 401.0)] == [512, 512, 768]
+
+
 def test_a_large_vocabulary_shares_one_matrix():
     def shape(vocab_size, **options):
         config = TrainConfig(max_time=3600.0, **options)
