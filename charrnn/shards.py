@@ -25,6 +25,7 @@ from charrnn.onednn import is_possible
 from charrnn.wide import is_wide
 
 MIN_STREAMS = 8  # of a shard: with fewer the products are too thin
+MAX_GRADIENT = 1_600_000  # weights of a layer whose gradient each thread can have for itself
 
 Forward = Callable[[LanguageModel, Window, State | None], tuple[Tensor, State]]
 
@@ -34,17 +35,15 @@ def num_shards(
 ) -> int:
     """Return into how many parts a batch is dealt: at most one a thread, 1 on a GPU.
 
-    torch's kernels add to a layer's gradient at every token. Where that is wide, threads that each
+    torch's kernels add to a layer's gradient at every token. Where that is large, threads that each
     have one of their own are slower than threads that divide one; wide.py adds once a window, and
     needs a thread a core.
     """
-    count = max(1, min(threads, batch_size // MIN_STREAMS))
-    if device != "cpu":
-        return 1
-    if is_wide(largest_layer(model)):
-        once = model.cell_type == "lstm" and precision == "bf16" and is_possible()
-        return count if once and count == threads else 1
-    return count
+    count, largest = max(1, min(threads, batch_size // MIN_STREAMS)), largest_layer(model)
+    own = model.cell_type == "lstm" and precision == "bf16" and is_possible()
+    if own and is_wide(largest) and count == threads and device == "cpu":
+        return count
+    return 1 if device != "cpu" or largest > MAX_GRADIENT else count
 
 
 def largest_layer(model: ModelConfig) -> int:

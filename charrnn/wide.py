@@ -21,7 +21,7 @@ from torch import Tensor
 
 from charrnn.onednn import lay_out
 
-MIN_WEIGHTS = 1_600_000  # of a layer: with fewer, torch's kernel is as fast or faster
+MIN_WEIGHTS = 1_200_000  # of a layer: with fewer, torch's kernel is faster
 HALF = torch.bfloat16
 
 

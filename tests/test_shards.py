@@ -152,6 +152,7 @@ def test_a_wide_lstm_in_bfloat16_is_dealt_a_thread_a_core(
     monkeypatch.setattr("charrnn.shards.is_possible", lambda: possible)
     model = ModelConfig(65, kind, hidden_size=768, embedding_size=128)
     assert num_shards(model, "cpu", threads, batch, "bf16") == count
+    assert num_shards(model, "cuda", threads, batch, "bf16") == 1
 
 
 def test_an_error_in_a_shard_is_raised():
