@@ -19,7 +19,14 @@ from charrnn.display.output import Messages, drop_pending
 from charrnn.errors import CharRNNError, FailureError
 
 DEBUG = "CHARRNN_DEBUG"  # set: show tracebacks
-OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "bad_alloc")
+OUT_OF_MEMORY = (
+    "out of memory",
+    "allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "could not create a primitive",  # oneDNN, which says no more
+    "could not execute a primitive",
+)
 
 
 class KilledError(BaseException):
