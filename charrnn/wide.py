@@ -1,7 +1,7 @@
 """A wide LSTM layer in bfloat16 on one core: the weights' gradient is made once a window.
 
-torch's kernel adds to it at every token. Of a wide layer it fits no cache, and twice as much time
-goes into moving it as into the products. Here the gates of a window are kept, and both matrices get
+torch's kernel adds to it at every token. Of a wide layer it fits no cache, and moving it can take
+longer than the products (tests/bench/LOG.md). Here the gates of a window are kept, and both matrices get
 their gradient in one product each. What is left for every token, the recurrence, is a product with
 weights that were laid out for it once a window, and a dozen calls on the streams' own rows.
 
@@ -22,7 +22,7 @@ from torch import Tensor
 from charrnn.onednn import lay_out
 
 MIN_WEIGHTS = 1_200_000  # of a layer: with fewer, torch's kernel is faster
-HALF = torch.bfloat16
+LOW = torch.bfloat16  # of the products
 
 
 def is_wide(num_weights: int) -> bool:
@@ -36,9 +36,8 @@ def run_wide_lstm(
     """Return the hidden vectors (T, B, H), bfloat16, and the state (h, c) after the last token.
 
     `inputs` is (T, B, X), each part of `state` (1, B, H), `weights` are weight_ih, weight_hh,
-    bias_ih and bias_hh of nn.LSTM. All are float32; products are made in
-    bfloat16, whatever torch's autocast says. Cannot be differentiated twice. Needs
-    `onednn.is_possible`.
+    bias_ih and bias_hh of nn.LSTM. All are float32; products are made in bfloat16, whatever
+    torch's autocast says. Cannot be differentiated twice. Needs `onednn.is_possible`.
     """
     hidden, h, c = WideLstm.apply(inputs, state[0][0], state[1][0], *weights)  # type: ignore[no-untyped-call]
     return hidden, (h.unsqueeze(0), c.unsqueeze(0))
@@ -61,20 +60,18 @@ class WideLstm(torch.autograd.Function):
         """Return (T, B, H), h and c, and keep what the way back needs."""
         (length, streams, _), size = inputs.shape, h.shape[-1]
         with torch.autocast("cpu", enabled=False):
-            rows = inputs.to(HALF).flatten(0, 1)
-            from_inputs, bias = (
-                double_g_(weight_ih.to(HALF, copy=True)),
-                double_g_(bias_ih + bias_hh),
-            )
-            from_hidden = double_g_(weight_hh.to(HALF, copy=True)).mul_(2)  # reads halves
-            projected = torch.addmm(bias.to(HALF), rows, from_inputs.t())
-            hiddens = torch.empty(length + 1, streams, size, dtype=HALF)
+            rows = inputs.to(LOW).flatten(0, 1)
+            bias = double_g_(bias_ih + bias_hh)
+            from_inputs = double_g_(weight_ih.to(LOW, copy=True))
+            from_hidden = double_g_(weight_hh.to(LOW, copy=True)).mul_(2)  # reads halves
+            projected = torch.addmm(bias.to(LOW), rows, from_inputs.t())
+            hiddens = torch.empty(length + 1, streams, size, dtype=LOW)
             cells = torch.empty(length + 1, streams, size)
             hiddens[0], cells[0] = h * 0.5, c * 0.5
             gates, tanhs = torch.empty(length, streams, 4 * size), torch.empty_like(cells[1:])
-            packed = lay_out(from_hidden, streams)
+            laid = lay_out(from_hidden, streams)
             forward_loop = scripted(run_forward)
-            forward_loop(projected.view_as(gates), packed, hiddens, cells, gates, tanhs)
+            forward_loop(projected.view_as(gates), laid, hiddens, cells, gates, tanhs)
         ctx.save_for_backward(rows, from_inputs, from_hidden, hiddens, cells, gates, tanhs)
         return hiddens[1:] * 2, hiddens[-1].float() * 2, cells[-1] * 2
 
@@ -88,15 +85,12 @@ class WideLstm(torch.autograd.Function):
         length, streams, _ = tanhs.shape
         with torch.autocast("cpu", enabled=False):
             d_cell, d_bias = d_c * 2, torch.zeros_like(gates[0])
-            d_gates = torch.empty_like(gates, dtype=HALF)
-            across = from_hidden.t().contiguous()
-            packed = lay_out(across, streams)
-            d_hidden = (d_h * 2).to(HALF)
+            d_gates = torch.empty_like(gates, dtype=LOW)
             backward_loop = scripted(run_backward)
             d_hidden = backward_loop(
                 d_outputs.float().mul_(2),
-                d_hidden,
-                packed,
+                (d_h * 2).to(LOW),
+                lay_out(from_hidden.t().contiguous(), streams),
                 cells,
                 gates,
                 tanhs,
@@ -122,18 +116,17 @@ def double_g_(values: Tensor) -> Tensor:
 
 
 def run_forward(
-    projected: Tensor, packed: Tensor, hiddens: Tensor, cells: Tensor, gates: Tensor, tanhs: Tensor
+    projected: Tensor, laid: Tensor, hiddens: Tensor, cells: Tensor, gates: Tensor, tanhs: Tensor
 ) -> None:
-    """Fill `gates` (T, B, 4H), `tanhs` (T, B, H), and rows 1 to T of `hiddens` and `cells`.
+    """Fill `gates` (T, B, 4H), `tanhs` (T, B, H), and 1 to T of `hiddens` and `cells` (T + 1, B, H).
 
-    `projected` (T, B, 4H) is what the inputs add to the gates. The language is TorchScript's, in
+    `projected` (T, B, 4H) is what the inputs add to the gates, `laid` the recurrent weights (4H, H)
+    of `lay_out`, which make the rest from h as it was one token before. The language is TorchScript's, in
     which onednn.product and product_and_sum must be spelled out.
     """
     for t in range(projected.size(0)):
         gate, tanh, cell = gates[t], tanhs[t], cells[t + 1]
-        gate.copy_(
-            torch.ops.mkldnn._linear_pointwise(hiddens[t], projected[t], packed, None, "add")
-        )
+        gate.copy_(torch.ops.mkldnn._linear_pointwise(hiddens[t], projected[t], laid, None, "add"))
         gate.sigmoid_()
         i, f, g, o = gate.chunk(4, 1)
         torch.mul(f, cells[t], out=cell)
@@ -146,7 +139,7 @@ def run_forward(
 def run_backward(
     d_outputs: Tensor,
     d_hidden: Tensor,
-    packed: Tensor,
+    laid: Tensor,
     cells: Tensor,
     gates: Tensor,
     tanhs: Tensor,
@@ -156,7 +149,9 @@ def run_backward(
 ) -> Tensor:
     """Fill `d_gates` (T, B, 4H), add to `d_bias` (B, 4H) and return the gradient of the first h.
 
-    `d_cell` becomes that of the first c. TorchScript, too.
+    `d_cell` (B, H) becomes the gradient of the first c. `d_outputs` (T, B, H), `d_hidden` and
+    `d_cell` come from above, `laid` is the transposed recurrent weights (H, 4H), and the rest what
+    `run_forward` left. The language is TorchScript's.
     """
     ones, d_h, part, d_gate = (
         torch.ones_like(d_cell),
@@ -181,7 +176,7 @@ def run_backward(
         d_ifg.mul_(d_cell.unsqueeze(1))
         d_bias.add_(d_gate)
         d_gates[t].copy_(d_gate)
-        d_hidden = torch.ops.mkldnn._linear_pointwise(d_gates[t], packed, None, "none", [], "")
+        d_hidden = torch.ops.mkldnn._linear_pointwise(d_gates[t], laid, None, "none", [], "")
         d_cell.mul_(f)
     return d_hidden
 
