@@ -105,8 +105,8 @@ def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
     seconds = config.max_time or 60.0
     if facts.device == "cuda":
         seconds *= 30
-    usual = 400 if facts.num_tokens >= MANY_TOKENS else 1500
-    sizes = [(25, 192), (100, 256), (150, 384), (usual, 512), (6000, 768), (math.inf, 1024)]
+    medium = 400 if facts.num_tokens >= MANY_TOKENS else 1500
+    sizes = [(25, 192), (100, 256), (150, 384), (medium, 512), (6000, 768), (math.inf, 1024)]
     hidden = next(size for limit, size in sizes if seconds <= limit)
     if facts.num_tokens < 50_000:
         hidden = min(hidden, 256 if facts.num_tokens > 10_000 else 128)

@@ -1,9 +1,10 @@
 """A wide LSTM layer in bfloat16 on one core: the weights' gradient is made once a window.
 
 torch's kernel adds to it at every token. Of a wide layer it fits no cache, and moving it can take
-longer than the products (tests/bench/LOG.md). Here the gates of a window are kept, and both matrices get
-their gradient in one product each. What is left for every token, the recurrence, is a product with
-weights that were laid out for it once a window, and a dozen calls on the streams' own rows.
+longer than the products (tests/bench/LOG.md). Here the gates of a window are kept, and both
+matrices get their gradient in one product each. What is left for every token, the recurrence, is a
+product with weights that were laid out for it once a window, and a dozen calls on the streams' own
+rows.
 
 The gates are kept as sigmoids s, since tanh(x) = 2 sigmoid(2x) - 1 and torch's tanh takes seven
 times as long; h, c and tanh(c) are kept as halves, which saves a call each. Doubling is exact.
@@ -118,11 +119,11 @@ def double_g_(values: Tensor) -> Tensor:
 def run_forward(
     projected: Tensor, laid: Tensor, hiddens: Tensor, cells: Tensor, gates: Tensor, tanhs: Tensor
 ) -> None:
-    """Fill `gates` (T, B, 4H), `tanhs` (T, B, H), and 1 to T of `hiddens` and `cells` (T + 1, B, H).
+    """Fill `gates` (T, B, 4H), `tanhs` (T, B, H), `hiddens` and `cells` (T + 1, B, H) past row 0.
 
     `projected` (T, B, 4H) is what the inputs add to the gates, `laid` the recurrent weights (4H, H)
-    of `lay_out`, which make the rest from h as it was one token before. The language is TorchScript's, in
-    which onednn.product and product_and_sum must be spelled out.
+    from `lay_out`. The language is TorchScript's, in which onednn.product and product_and_sum must
+    be spelled out.
     """
     for t in range(projected.size(0)):
         gate, tanh, cell = gates[t], tanhs[t], cells[t + 1]
