@@ -101,7 +101,12 @@ class Recorder:
         self.journal.append(report.record())
 
     def save_checkpoint(self, session: Session, flags: Mapping[str, bool]) -> SaveReport:
-        """Write the whole training state, after all lines of the log."""
+        """Write the whole training state, after all lines of the log.
+
+        Before the first evaluation its weights are also those that are sampled from.
+        """
+        if session.best.weights is None:
+            self.save_model(session.model.to_weights(), None)
         self.lock.check()
         if self.journal is not None:
             self.journal.sync()

@@ -367,6 +367,14 @@ def test_resume_is_exact_where_layers_are_wide(corpus, step, monkeypatch):
     assert fingerprint(corpus.parent / "run") == fingerprint(corpus.parent / "whole")
 
 
+def test_a_run_stopped_before_its_first_evaluation_leaves_the_weights_that_it_had(corpus):
+    run_until(ask(corpus, eval_every=30), 9)
+    directory = corpus.parent / "run"
+    model, found = read_model(directory), read_newest_checkpoint(directory)
+    for name, weights in model.weights.items():
+        assert np.array_equal(weights, found.tensors[f"model.{name}"])
+
+
 def test_patience_stops_early(corpus):
     reports = finish(ask(corpus, valid=other_text(corpus), eval_every=2, patience=2))
     assert reports[-1].stopped == "patience"
