@@ -14,6 +14,9 @@ from torch.optim.adamw import adamw
 
 BETAS, EPSILON = (0.9, 0.99), 1e-8
 
+Group = dict[str, Any]
+State = dict[str, Tensor]
+
 
 class AdamW:
     """Changes parameters by their gradients; `param_groups` and `state` are laid out as torch's.
@@ -24,10 +27,10 @@ class AdamW:
 
     def __init__(self, groups: Iterable[tuple[Sequence[Tensor], float]], rate: float) -> None:
         """Each group is parameters and their weight decay."""
-        self.param_groups: list[dict[str, Any]] = [
+        self.param_groups: list[Group] = [
             {"params": list(params), "lr": rate, "weight_decay": decay} for params, decay in groups
         ]
-        self.state: defaultdict[Tensor, dict[str, Tensor]] = defaultdict(dict)
+        self.state: defaultdict[Tensor, State] = defaultdict(dict)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -39,29 +42,49 @@ class AdamW:
     def step(self) -> None:
         """Make one update; parameters without a gradient stay."""
         for group in self.param_groups:
-            changed = [parameter for parameter in group["params"] if parameter.grad is not None]
-            states = [self._state_of(parameter) for parameter in changed]
-            adamw(
-                changed,
-                [parameter.grad for parameter in changed],
-                [state["exp_avg"] for state in states],
-                [state["exp_avg_sq"] for state in states],
-                [],
-                [state["step"] for state in states],
-                fused=True,
-                amsgrad=False,
-                maximize=False,
-                beta1=BETAS[0],
-                beta2=BETAS[1],
-                eps=EPSILON,
-                lr=group["lr"],
-                weight_decay=group["weight_decay"],
-            )
+            self._update(group, [p for p in group["params"] if p.grad is not None])
 
-    def _state_of(self, parameter: Tensor) -> dict[str, Tensor]:
+    def shapes(self, parameter: Tensor) -> dict[str, tuple[int, ...]]:
+        """Return the names and shapes of what `state` has of `parameter` after its first step."""
+        shape = tuple(parameter.shape)
+        return {"exp_avg": shape, "exp_avg_sq": shape, "step": ()}
+
+    def _update(self, group: Group, parameters: list[Tensor]) -> None:
+        """Change `parameters`, all of `group` and all with a gradient."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        states = [self._state_of(parameter) for parameter in parameters]
+        update(parameters, gradients, states, group["lr"], group["weight_decay"])
+
+    def _state_of(self, parameter: Tensor) -> State:
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros((), device=parameter.device)
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         return state
+
+
+def update(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    states: list[State],
+    rate: float,
+    weight_decay: float,
+) -> None:
+    """Change `parameters` and their `states` in place by one step of AdamW."""
+    adamw(
+        parameters,
+        gradients,
+        [state["exp_avg"] for state in states],
+        [state["exp_avg_sq"] for state in states],
+        [],
+        [state["step"] for state in states],
+        fused=True,
+        amsgrad=False,
+        maximize=False,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        eps=EPSILON,
+        lr=rate,
+        weight_decay=weight_decay,
+    )

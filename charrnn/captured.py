@@ -14,7 +14,6 @@ from charrnn.errors import ModelError
 from charrnn.tensors import Tensors
 from charrnn.trainer import Session
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 COUNT, NUMBER = Range(0, COUNT_MAX), Range(-1e300, 1e300, integer=False)
 COUNTERS = {
     "step": COUNT,
@@ -93,8 +92,8 @@ def parts_of(
         if "best" in groups:
             yield f"best.{key}", ("f4", shape)
         if "optimizer" in groups:
-            for moment in MOMENTS:
-                yield f"optimizer.{moment}.{key}", ("f4", () if moment == "step" else shape)
+            for moment, size in session.optimizer.shapes(parameter).items():
+                yield f"optimizer.{moment}.{key}", ("f4", size)
     if "state" in groups:
         sizes = session.model.config
         streams = (sizes.num_layers, session.config.batch_size or 0, sizes.hidden_size)

@@ -1,8 +1,9 @@
 """A training session as named tensors and a few numbers, and back: nothing of it is lost.
 
-Names: `model.*`, `optimizer.exp_avg.*`, `optimizer.exp_avg_sq.*`, `optimizer.step.*`, `state.*`,
-`random.dropout`, `cursor.*`, and `best.*` where the best weights are not the present ones. The
-numbers travel as JSON in the metadata. Reads and writes no files: store.py and modeldir.py do.
+Names: `model.*`, `optimizer.exp_avg.*`, `optimizer.exp_avg_sq.*`, `optimizer.step.*`, with SOAP
+`optimizer.gram.*` and `optimizer.basis.*`, `state.*`, `random.dropout`, `cursor.*`, and
+`best.*` where the best weights are not the present ones. The numbers travel as JSON in the
+metadata. Reads and writes no files: store.py and modeldir.py do.
 """
 
 import math
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from charrnn import strictjson
-from charrnn.captured import COUNTERS, MOMENTS, check_tensors, read_numbers
+from charrnn.captured import COUNTERS, check_tensors, read_numbers
 from charrnn.cells import State
 from charrnn.errors import ModelError
 from charrnn.ranks import Command
@@ -97,10 +98,8 @@ def restore(
     session.model.load_weights(strip(tensors, "model."))
     for key, parameter in session.model.named_parameters():
         session.optimizer.state[parameter] = {
-            moment: torch.from_numpy(tensors[f"optimizer.{moment}.{key}"].copy()).to(
-                parameter.device
-            )
-            for moment in MOMENTS
+            moment: torch.tensor(tensors[f"optimizer.{moment}.{key}"], device=parameter.device)
+            for moment in session.optimizer.shapes(parameter)
             if f"optimizer.{moment}.{key}" in tensors
         }
     device = session.model.output.bias.device

@@ -13,6 +13,7 @@ Level = Literal["char", "byte", "word"]
 Document = Literal["stream", "file", "line", "paragraph"]
 CellType = Literal["lstm", "gru", "rnn", "peephole"]
 Nonlinearity = Literal["tanh", "relu"]
+Optimizer = Literal["auto", "soap", "adamw"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 OnUnknown = Literal["error", "skip"]
 
@@ -143,9 +144,17 @@ class TrainConfig:
         None, "Zeroed share of the recurrent weights (Merity et al. 2018).", PROBABILITY
     )
     weight_decay: float | None = option(
-        None, "AdamW's decay of matrices, per step, times the rate.", Range(0, 100, integer=False)
+        None,
+        "Decay of matrices, per step, times the rate (Loshchilov & Hutter 2019).",
+        Range(0, 100, integer=False),
     )
     # optimization
+    optimizer: Optimizer = option(
+        "auto",
+        "SOAP (Vyas et al. 2025) for the layers' matrices, or AdamW; auto: soap on a CPU.",
+        None,
+        Optimizer,
+    )
     softmax_samples: int | None = option(
         None,
         "Symbols that stand for all in a training step's softmax; 0 = all (Jean et al. 2015).",
@@ -154,7 +163,7 @@ class TrainConfig:
     seq_length: int | None = option(None, "Tokens per truncated back-propagation window (T).", SIZE)
     batch_size: int | None = option(None, "Parallel streams (B).", SIZE)
     learning_rate: float | None = option(
-        None, "AdamW's peak rate.", Range(0, 100, integer=False, above=True)
+        None, "Peak rate.", Range(0, 100, integer=False, above=True)
     )
     warmup_steps: int | None = option(None, "Steps of linear warm-up.", Range(0, COUNT_MAX))
     grad_clip: float = option(1.0, "Largest gradient norm; 0 = off.", Range(0, 1e9, integer=False))
@@ -194,6 +203,7 @@ class TrainConfig:
             raise ConfigError(f"--pretokenized needs --level word, got {self.level}")
 
 
+SOAP_COLUMNS = 2048  # of a matrix that SOAP turns: it costs as the square of them
 DEFAULT_MAX_TIME = 300.0  # seconds, the budget when none is given
 
 

@@ -7,15 +7,20 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from charrnn.config import DEFAULT_MAX_TIME, TrainConfig
+from charrnn.config import DEFAULT_MAX_TIME, SOAP_COLUMNS, TrainConfig
+from charrnn.costs import (
+    Facts,
+    expected_passes,
+    expected_steps,
+    num_weights,
+    seconds_of_step,
+    window_tokens,
+)
 
 LAYER_BATCH = 32  # streams, at char level
 WINDOW = 64  # tokens per window
 MANY_TOKENS = 2_000_000  # from here on more units pay sooner
 STREAM_WINDOWS = 4  # windows that a stream should at least hold
-GATES = {"lstm": 4, "peephole": 4, "gru": 3, "rnn": 1}
-PRODUCTS_PER_SECOND = {"cpu": 7e10, "cuda": 5e12}  # multiplications of a forward pass: roughly
-SECONDS_PER_WEIGHT = {"cpu": 2.5e-9, "cuda": 1e-11}  # of a step, beside the products
 PEAK_RATE = 0.015  # of an LSTM with 256 units
 RATE_FACTORS = {"lstm": 1.0, "peephole": 1.0, "gru": 0.5, "rnn": 0.2}
 SAMPLED_VOCABULARY = 4_000  # symbols: from here on training on a CPU samples the softmax
@@ -39,22 +44,6 @@ FEW_STEPS = 10  # between two evaluations or samples of a short run
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the choice depends on."""
-
-    num_tokens: int  # of the training part
-    vocab_size: int
-    device: str  # "cpu" or "cuda"
-    num_documents: int | None = None  # None: one endless stream
-    held_out: bool = True  # whether a part of the text tells when learning by heart begins
-
-    @property
-    def mean_document(self) -> float:
-        """Tokens in a document, on average."""
-        return self.num_tokens / max(1, self.num_documents or 1)
-
-
-@dataclass(frozen=True)
 class Plan:
     """A configuration without gaps, why it is so, and what the user should be told."""
 
@@ -68,7 +57,7 @@ def make_plan(config: TrainConfig, facts: Facts) -> Plan:
     if config.epochs is None and config.max_steps is None and config.max_time is None:
         config = replace(config, max_time=DEFAULT_MAX_TIME)
     config, notes = choose_shape(choose_network(config, facts), facts)
-    config = choose_softmax(config, facts)
+    config = choose_optimizer(choose_softmax(config, facts), facts)
     passes = expected_passes(config, facts)
     config = choose_optimization(config, facts, passes)
     config = choose_intervals(config, facts)
@@ -86,7 +75,7 @@ def explain(config: TrainConfig, facts: Facts, passes: float) -> str:
     return (
         f"{config.num_layers} x {config.hidden_size} {config.cell}, {inputs_of(config)}, "
         f"batch {config.batch_size}, "
-        f"window {config.seq_length}, rate {config.learning_rate:g}, "
+        f"window {config.seq_length}, {config.optimizer}, rate {config.learning_rate:g}, "
         f"dropout {config.dropout:g}{more}{sampled}: "
         f"for {facts.num_tokens:,} tokens and {budget} on {facts.device} (about {passes:.3g} "
         f"{'pass' if passes == 1 else 'passes'})"
@@ -152,50 +141,6 @@ def choose_shape(config: TrainConfig, facts: Facts) -> tuple[TrainConfig, tuple[
     return replace(config, batch_size=batch, seq_length=window), notes
 
 
-def expected_passes(config: TrainConfig, facts: Facts) -> float:
-    """Return about how often the training text will be read."""
-    if config.epochs:
-        return config.epochs
-    return expected_steps(config, facts) * window_tokens(config) / facts.num_tokens
-
-
-def expected_steps(config: TrainConfig, facts: Facts) -> float:
-    """Return about how many optimizer steps the budget is."""
-    if config.epochs:
-        return config.epochs * facts.num_tokens / window_tokens(config)
-    if config.max_steps:
-        return config.max_steps
-    return (config.max_time or DEFAULT_MAX_TIME) / seconds_of_step(config, facts)
-
-
-def seconds_of_step(config: TrainConfig, facts: Facts) -> float:
-    """Return about how many seconds a step takes on this kind of device, found by experiment."""
-    hidden, device = config.hidden_size or 1, facts.device
-    scored = min(facts.vocab_size, config.softmax_samples or facts.vocab_size)
-    products = (recurrent_weights(config, facts) + hidden * scored) * window_tokens(config)
-    return (
-        products / PRODUCTS_PER_SECOND[device]
-        + num_weights(config, facts) * SECONDS_PER_WEIGHT[device]
-    )
-
-
-def recurrent_weights(config: TrainConfig, facts: Facts) -> int:
-    """Return how many numbers the matrices of the layers have."""
-    hidden, layers = config.hidden_size or 1, config.num_layers or 1
-    inputs = config.embedding_size or facts.vocab_size
-    return GATES[config.cell] * hidden * (inputs + hidden + (layers - 1) * 2 * hidden)
-
-
-def num_weights(config: TrainConfig, facts: Facts) -> int:
-    """Return about how many numbers are trained."""
-    return recurrent_weights(config, facts) + (config.hidden_size or 1) * facts.vocab_size
-
-
-def window_tokens(config: TrainConfig) -> int:
-    """Return how many targets one optimizer step has."""
-    return (config.batch_size or 1) * (config.seq_length or 1)
-
-
 def fill(config: TrainConfig, chosen: dict[str, Any]) -> TrainConfig:
     """Return `config` with those of the `chosen` options that are still open."""
     return replace(config, **{k: v for k, v in chosen.items() if getattr(config, k) is None})
@@ -218,6 +163,17 @@ def choose_optimization(config: TrainConfig, facts: Facts, passes: float) -> Tra
         **choose_dropout(config, facts, passes),
     }
     return fill(config, chosen)
+
+
+def choose_optimizer(config: TrainConfig, facts: Facts) -> TrainConfig:
+    """Fill in the optimizer: SOAP on a CPU, where it was found to pay.
+
+    A window of fewer tokens than units says nothing of most directions.
+    """
+    if config.optimizer != "auto":
+        return config
+    fits = (config.hidden_size or 1) <= min(SOAP_COLUMNS, window_tokens(config))
+    return replace(config, optimizer="soap" if fits and facts.device == "cpu" else "adamw")
 
 
 def choose_dropout(config: TrainConfig, facts: Facts, passes: float) -> dict[str, float]:

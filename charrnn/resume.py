@@ -57,8 +57,8 @@ def resumed_config(request: RunRequest, record: Mapping[str, Any]) -> tuple[Trai
 
 
 def same_machine_option(name: str, old: Any, new: Any) -> bool:
-    """Return whether "auto" was asked for, which every recorded device and precision satisfies."""
-    return name in ("device", "precision") and new == "auto" and old is not None
+    """Return whether "auto" was asked for, which every recorded choice satisfies."""
+    return name in ("device", "precision", "optimizer") and new == "auto" and old is not None
 
 
 def resumed_texts(

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from charrnn.batches import Batches, DocumentBatches, StreamBatches
 from charrnn.config import RESET_SHARE, ModelConfig, TrainConfig
+from charrnn.costs import Facts
 from charrnn.dataset import Dataset
 from charrnn.machine import settle_machine
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.modeldir import StoredModel
-from charrnn.plan import Facts, make_plan
+from charrnn.plan import make_plan
 from charrnn.ranks import Ranks
 from charrnn.shards import Shards, num_shards
 from charrnn.softmax import chances_of, count_symbols, unigram_bias
@@ -85,14 +86,15 @@ def build_session(setup: Setup, ranks: Ranks | None = None) -> Session:
     threads = value(config.threads)
     streams = value(config.batch_size) // (1 if ranks is None else ranks.size)
     parts = num_shards(setup.model, device.type, threads, streams, config.precision)
+    shards = Shards(model, parts, threads) if parts > 1 else None
     session = Session(
         model=model,
-        optimizer=make_optimizer(model, config),
+        optimizer=make_optimizer(model, config, shards),
         scaler=torch.amp.GradScaler(device.type, enabled=fp16),
         batches=make_batches(setup),
         config=config,
         generator=torch.Generator(device),
-        shards=Shards(model, parts, threads) if parts > 1 else None,
+        shards=shards,
         ranks=ranks,
         chances=symbol_chances(setup, device),
     )
@@ -119,7 +121,7 @@ def start_session(session: Session, setup: Setup) -> None:
     if setup.initial is not None:
         adopt_weights(weights, setup.initial, setup.dataset.tokenizer)
     session.model.load_weights(weights)
-    session.optimizer = make_optimizer(session.model, setup.config)
+    session.optimizer = make_optimizer(session.model, setup.config, session.shards)
     session.batches = make_batches(setup)
     session.generator.manual_seed(setup.config.seed + 1)
     session.model.generator = session.generator

@@ -2,8 +2,8 @@
 
 OpenMP divides every small product of a recurrence among the cores and makes them wait for each
 other several times a token; where one core has other work to do, all wait for it. Here each thread
-runs the whole window for its own streams on one core, and they meet once a step. The sums are made
-in a fixed order, so the same number of shards gives the same bits.
+runs the whole window for its own streams on one core, and they meet once a window. The sums are
+made in a fixed order, so the same number of shards gives the same bits.
 """
 
 import copy

@@ -1,8 +1,9 @@
 """A training session: windows -> updates, as a generator of reports.
 
 Truncated back-propagation through time (Williams & Peng 1990) with the state carried from window
-to window, AdamW (Loshchilov & Hutter 2019), linear warm-up and cosine decay, and the gradient
-clipped by its global norm (Pascanu et al. 2013). Prints nothing, saves nothing.
+to window, SOAP (Vyas et al. 2025) or AdamW (Loshchilov & Hutter 2019), linear warm-up and cosine
+decay, and the gradient clipped by its global norm (Pascanu et al. 2013). Prints nothing, saves
+nothing.
 """
 
 import math
@@ -23,6 +24,7 @@ from charrnn.model import LanguageModel, detach
 from charrnn.ranks import Command, Ranks
 from charrnn.reports import StepReport
 from charrnn.shards import Shards
+from charrnn.soap import Soap
 from charrnn.softmax import full_loss, sampled_loss
 from charrnn.tensors import Tensors
 
@@ -99,12 +101,23 @@ class NotFiniteError(Exception):
     """The loss or the gradient of a step is not finite; nothing was updated."""
 
 
-def make_optimizer(model: LanguageModel, config: TrainConfig) -> AdamW:
-    """Return an optimizer that decays matrices only."""
+def make_optimizer(
+    model: LanguageModel, config: TrainConfig, shards: Shards | None = None
+) -> AdamW:
+    """Return an optimizer that decays matrices only; SOAP turns those of the layers."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     groups = [(matrices, config.weight_decay or 0.0), (vectors, 0.0)]
-    return AdamW(groups, config.learning_rate or 0.0)
+    rate = config.learning_rate or 0.0
+    assert config.optimizer != "auto"
+    if config.optimizer == "adamw":
+        return AdamW(groups, rate)
+    turned = [p for p in model.recurrent.parameters() if p.ndim > 1]
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    optimizer = Soap(groups, rate, turned, dtype)
+    if shards is not None:
+        optimizer.deal(shards.pool, len(shards.replicas))
+    return optimizer
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

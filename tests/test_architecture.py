@@ -36,9 +36,11 @@ ORDER = [
     "prepare",
     "reports",
     "adamw",
+    "soap",
     "machine",
     "onednn",
     "wide",
+    "costs",
     "plan",
     "batches",
     "cells",
@@ -100,6 +102,7 @@ FORBIDDEN_MODULES = {
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "np.load"}
 TORCH = {
     "adamw",
+    "soap",
     "adapting",
     "machine",
     "onednn",

@@ -55,11 +55,12 @@ def test_the_record_of_a_run_is_read_as_it_was_written(run):
     assert read_train_record(run) == RECORD
 
 
-def test_an_option_that_an_earlier_charrnn_did_not_know_has_its_default(run):
-    record = {**RECORD, "options": {k: v for k, v in RECORD["options"].items() if k != "dropout"}}
+@pytest.mark.parametrize(("name", "then"), [("dropout", None), ("optimizer", "adamw")])
+def test_an_option_that_an_earlier_charrnn_did_not_know_is_what_it_did(run, name, then):
+    record = {**RECORD, "options": {k: v for k, v in RECORD["options"].items() if k != name}}
     sealed = {**record, "model_type": "charrnn", "record_sha256": ZEROS}
     (run / "train.json").write_bytes(seal([dumps(sealed)], "record_sha256"))
-    assert read_train_record(run)["options"] == {**RECORD["options"], "dropout": None}
+    assert read_train_record(run)["options"] == {**RECORD["options"], name: then}
 
 
 @pytest.mark.slow

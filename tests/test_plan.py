@@ -1,9 +1,10 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 from charrnn.config import TrainConfig
-from charrnn.plan import Facts, expected_passes, make_plan, seconds_of_step
+from charrnn.costs import PRODUCTS_PER_SECOND, Facts, expected_passes, seconds_of_step
+from charrnn.plan import make_plan
 
 SHAKESPEARE = Facts(1_003_854, 65, "cpu")
 
@@ -188,3 +189,15 @@ def test_one_hot_inputs_are_not_dropped():
     asked = TrainConfig(hidden_size=512, embedding_size=0, epochs=60)
     config = make_plan(asked, Facts(90_000, 65, "cpu")).config
     assert (config.dropout, config.weight_drop, config.input_dropout) == (0.6, 0.5, 0.0)
+
+
+def test_soap_is_chosen_where_it_was_measured_and_counted():
+    assert make_plan(TrainConfig(), SHAKESPEARE).config.optimizer == "soap"
+    assert make_plan(TrainConfig(), Facts(10**6, 65, "cuda")).config.optimizer == "adamw"
+    asked = TrainConfig(optimizer="adamw", max_steps=90, hidden_size=512)
+    plain = make_plan(asked, SHAKESPEARE).config
+    assert plain.optimizer == "adamw"
+    extra = 4 * 512 * (128**2 + 512**2) / PRODUCTS_PER_SECOND["cpu"]
+    seconds = seconds_of_step(plain, SHAKESPEARE)
+    turned = replace(plain, optimizer="soap")
+    assert seconds_of_step(turned, SHAKESPEARE) == pytest.approx(seconds + extra)

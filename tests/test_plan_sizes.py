@@ -3,7 +3,8 @@
 import pytest
 
 from charrnn.config import TrainConfig
-from charrnn.plan import Facts, make_plan
+from charrnn.costs import Facts
+from charrnn.plan import make_plan
 
 SHAKESPEARE = Facts(1_003_854, 65, "cpu")
 

@@ -80,10 +80,14 @@ def test_a_held_out_file_that_changed_is_refused(corpus):
         finish(ask(corpus, resume=True))
 
 
-def test_a_device_chosen_automatically_is_no_other_than_the_recorded_one(corpus):
+def test_what_was_chosen_automatically_is_no_other_than_the_recorded(corpus):
     run_until(ask(corpus), 3)
-    assert read_train_record(corpus.parent / "run")["options"]["device"] == "cpu"
-    assert finish(ask(corpus, resume=True, device="auto", precision="auto"))[-1].step == 40
+    options = read_train_record(corpus.parent / "run")["options"]
+    assert (options["device"], options["optimizer"]) == ("cpu", "soap")
+    auto = dict.fromkeys(("device", "precision", "optimizer"), "auto")
+    assert finish(ask(corpus, resume=True, **auto))[-1].step == 40
+    with pytest.raises(ConfigError, match=r"--optimizer adamw \(the run has soap\)"):
+        finish(ask(corpus, resume=True, optimizer="adamw"))
     with pytest.raises(ConfigError, match=r"--precision bf16 \(the run has fp32\)"):
         finish(ask(corpus, resume=True, precision="bf16"))
 

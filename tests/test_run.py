@@ -340,10 +340,11 @@ def test_a_step_that_the_loss_scaler_left_out_is_no_divergence_and_has_no_line(c
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [3, 17])
-def test_resume_is_exact_where_the_streams_are_dealt_to_threads(corpus, step):
+@pytest.mark.parametrize(("step", "hidden_size"), [(3, 24), (17, 24), (22, 250)])
+def test_resume_is_exact_where_the_streams_are_dealt_to_threads(corpus, step, hidden_size):
     threads = torch.get_num_threads()
-    shared = {"threads": 2, "batch_size": 19, "seq_length": 8}
+    shared = {"threads": 2, "batch_size": 19, "seq_length": 8, "hidden_size": hidden_size}
+    shared["optimizer"] = "soap"
     finish(ask(corpus, **shared, output=corpus.parent / "whole"))
     run_until(ask(corpus, **shared), step)
     finish(ask(corpus, **shared, resume=True))

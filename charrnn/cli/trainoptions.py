@@ -39,7 +39,9 @@ PANELS = {
         "cell nonlinearity hidden_size num_layers embedding_size tie_weights"
     ),
     "Regularisation": "dropout input_dropout weight_drop weight_decay",
-    "Optimization": ("seq_length batch_size learning_rate warmup_steps grad_clip softmax_samples"),
+    "Optimization": (
+        "optimizer seq_length batch_size learning_rate warmup_steps grad_clip softmax_samples"
+    ),
     "How often, in steps [default: by the clock]": "eval_every save_every sample_every log_every",
     "The machine": "device precision threads seed deterministic",
     "What is shown": "quiet verbose json color",

@@ -32,7 +32,7 @@ from charrnn.tokenizer import Tokenizer
 
 _RETRY_SECONDS = 0.5  # a trainer replaces its files within this time
 _PAUSE = 0.01
-_CHECKPOINT_SLACK = 2**31  # bytes for hidden state and cursor beside weights and their moments
+_CHECKPOINT_SLACK = 2**31  # bytes beside weights, moments and bases
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _read(path: Path, directory: Path, file: Path) -> StoredModel:
     vocabulary = read_part(directory / TOKENIZER, TOKENIZER_LIMIT)
     limit = file_limit(config)
     if file.name != WEIGHTS:
-        limit = 4 * weights_size(config) + _CHECKPOINT_SLACK
+        limit = 6 * weights_size(config) + _CHECKPOINT_SLACK
     weights, metadata = decode_tensors(read_part(file, limit), str(file))
     check_fingerprints(directory, metadata, options, vocabulary, file)
     if file.name != WEIGHTS:

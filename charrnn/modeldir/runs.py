@@ -56,6 +56,7 @@ _FACTS: dict[str, type] = {  # an earlier charrnn may have left some out
     "versions": dict,
     "finished": bool,
 }
+EARLIER = {"optimizer": "adamw"}  # what was done before it was an option
 _SOURCE = {"path": str, "num_bytes": int, "sha256": str}
 
 
@@ -161,7 +162,9 @@ def _parse_record(data: bytes, name: str, *, earlier: bool = False) -> dict[str,
     if earlier and isinstance(
         value["options"], dict
     ):  # an earlier charrnn may not have known an option
-        value["options"] = {f.name: f.default for f in fields(TrainConfig)} | value["options"]
+        value["options"] = (
+            {f.name: f.default for f in fields(TrainConfig)} | EARLIER | value["options"]
+        )
     strictjson.check_object(value["options"], f"{name}: options", kinds)
     for key in ("texts", "valid"):
         if not all(isinstance(text, str) for text in value[key]):

@@ -37,7 +37,7 @@ def measure(contestant, *numbers):
 
 def bench_train(seconds, repeats):
     """Yield a row for each size: tokens per second of charrnn, by hand, and of the products."""
-    others = ("hand_train", "tuned_train", "bf16_limit", "fp32_limit")
+    others = ("adamw_train", "hand_train", "tuned_train", "bf16_limit", "fp32_limit")
     for hidden, layers in TRAINED:
         yield contest(
             f"train {layers} x {hidden}", "charrnn_train", others, repeats, hidden, layers, seconds
@@ -112,6 +112,7 @@ def table(results, machine):
 
 
 LABELS = {
+    "adamw_train": "itself with `--optimizer adamw`",
     "hand_train": "nn.LSTM by hand, float32",
     "tuned_train": "nn.LSTM by hand, bfloat16 and fused AdamW",
     "bf16_limit": "the bfloat16 products alone",

@@ -18,7 +18,7 @@ def ids():
     return np.random.default_rng(0).integers(V, size=1_000_000).astype(np.uint8)
 
 
-def charrnn_train(hidden_size, num_layers, seconds):
+def charrnn_train(hidden_size, num_layers, seconds, optimizer="auto"):
     """Return charrnn's tokens per second in training, with its own defaults."""
     from charrnn.cli.threads import prepare_torch
 
@@ -27,26 +27,26 @@ def charrnn_train(hidden_size, num_layers, seconds):
 
     from charrnn.batches import StreamBatches
     from charrnn.config import RESET_SHARE, ModelConfig, TrainConfig
+    from charrnn.costs import Facts
     from charrnn.machine import settle_machine
     from charrnn.model import Dropouts, LanguageModel
-    from charrnn.plan import Facts, make_plan
+    from charrnn.plan import make_plan
     from charrnn.shards import Shards, num_shards
     from charrnn.trainer import Session, make_optimizer, train_steps
 
-    asked = TrainConfig(hidden_size=hidden_size, num_layers=num_layers, max_time=1e6, device="cpu")
+    sizes = {"hidden_size": hidden_size, "num_layers": num_layers}
+    asked = TrainConfig(**sizes, max_time=1e6, device="cpu", optimizer=optimizer)
     config = make_plan(settle_machine(asked), Facts(len(ids()), V, "cpu")).config
-    sizes = ModelConfig(
-        V, embedding_size=config.embedding_size, hidden_size=hidden_size, num_layers=num_layers
-    )
-    model = LanguageModel(sizes, Dropouts(hidden=config.dropout))
+    network = ModelConfig(V, embedding_size=config.embedding_size, **sizes)
+    model = LanguageModel(network, Dropouts(hidden=config.dropout))
     model.reset(0)
     model.generator = torch.Generator()
     batches = StreamBatches(ids(), config.batch_size, config.seq_length, 0, RESET_SHARE)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    optimizer = make_optimizer(model, config)
-    session = Session(model, optimizer, scaler, batches, config, model.generator)
-    parts = num_shards(sizes, "cpu", config.threads, config.batch_size, config.precision)
-    session.shards = Shards(model, parts, config.threads) if parts > 1 else None
+    parts = num_shards(network, "cpu", config.threads, config.batch_size, config.precision)
+    shards = Shards(model, parts, config.threads) if parts > 1 else None
+    update = make_optimizer(model, config, shards)
+    session = Session(model, update, scaler, batches, config, model.generator, shards)
     began, tokens = None, 0
     for report in train_steps(session):
         if report.step == 5:
@@ -54,6 +54,11 @@ def charrnn_train(hidden_size, num_layers, seconds):
         if began is not None and time.perf_counter() - began > seconds:
             return (report.tokens - tokens) / (time.perf_counter() - began)
     raise AssertionError("the budget is endless")
+
+
+def adamw_train(hidden_size, num_layers, seconds):
+    """Return charrnn's tokens per second in training with AdamW alone."""
+    return charrnn_train(hidden_size, num_layers, seconds, "adamw")
 
 
 def hand_train(hidden_size, num_layers, seconds):

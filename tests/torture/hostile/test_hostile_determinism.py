@@ -20,8 +20,9 @@ from charrnn.modeldir import (
 )
 
 SIZES = {"hidden_size": 8, "embedding_size": 4, "batch_size": 3, "seq_length": 8, "dropout": 0.3}
-PLAN = {"max_steps": 20, "save_every": 4, "eval_every": 5, "log_every": 2, "sample_every": 10}
-CONTROLS = ["random.dropout", "optimizer.exp_avg.", "optimizer.exp_avg_sq.", "state.", "cursor."]
+PLAN = {"max_steps": 25, "save_every": 4, "eval_every": 5, "log_every": 2, "sample_every": 10}
+MOMENTS = ["optimizer.exp_avg.", "optimizer.exp_avg_sq.", "optimizer.gram.", "optimizer.basis."]
+CONTROLS = ["random.dropout", *MOMENTS, "state.", "cursor."]
 GOLDEN = Path(__file__).parent / "golden"
 
 
