@@ -4,9 +4,9 @@ Vyas et al. (2025), SOAP: improving and stabilizing Shampoo using Adam; one-side
 a layer's matrix W (R, K) are strongly correlated along K, what it is multiplied with, so that one
 rate a weight suits no direction well. The mean of G'G (K, K) is followed; its eigenvectors, the
 columns of a basis Q, are renewed every few steps by one power iteration and a QR decomposition.
-The moments are those of G Q, and the update is turned back by Q'. Other than in the paper Q starts
-as the unit matrix, the first gradient makes an update, G'G is taken at every second step, and the
-power iteration is shifted.
+The moments are those of G Q, and the update is turned back by Q'. Other than in the paper Q
+starts from ten such iterations on the first gradient, which makes an update too, G'G is taken at
+every second step, and the power iteration is shifted.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -51,7 +51,7 @@ class Soap(AdamW):
         self.count = 1
 
     def deal(self, pool: Executor, count: int) -> None:
-        """Let `count` threads of `pool` update a share of the rows each."""
+        """Let `count` threads of `pool` update a share of the rows each, from now on."""
         self.pool, self.count = pool, count
 
     def shapes(self, parameter: Tensor) -> dict[str, tuple[int, ...]]:
@@ -78,7 +78,7 @@ class Soap(AdamW):
             self._finish(self.state[matrix], [share[number] for share in shares])
 
     def _begin(self, matrix: Tensor) -> None:
-        """Take a basis from the first gradient, near its eigenvectors."""
+        """Take a basis near the eigenvectors of the first G'G."""
         assert matrix.grad is not None
         state, gradient = self._state_of(matrix), matrix.grad.to(self.dtype)
         state["gram"] = (gradient.T @ gradient).float()
@@ -123,7 +123,7 @@ class Soap(AdamW):
 
 
 def renew(state: State) -> None:
-    """Bring the basis nearer to the eigenvectors of the covariance, and the moments with it.
+    """Bring the basis (K, K) nearer to the eigenvectors of the mean G'G; the moments (R, K) follow.
 
     The variances are kept by rank: what they belonged to has turned only a little. Directions
     without gradients, which rounding alone would turn, stay: the shift is theirs.
