@@ -219,3 +219,14 @@ def test_the_count_goes_round_before_float32_can_count_no_further(monkeypatch):
     assert float(optimizer.state[matrix]["step"]) == 55
     assert SETTLED % RENEWAL == RENEWAL % WATCH == 0
     assert BETAS[1] ** (SETTLED - RENEWAL) == 0
+
+
+def test_a_renewal_sorts_the_directions_and_their_moments_follow():
+    ranks, columns = [3.0, 1.0, 4.0, 2.0], [2, 0, 3, 1]  # the longest first
+    moments = torch.arange(8.0).reshape(2, 4)
+    state = {"gram": torch.tensor(ranks).diag(), "basis": torch.eye(4)}
+    state |= {"exp_avg": moments.clone(), "exp_avg_sq": moments.clone()}
+    soap.renew(state)
+    assert torch.allclose(state["basis"].abs(), torch.eye(4)[:, columns], atol=1e-6)
+    assert torch.equal(state["exp_avg_sq"], moments[:, columns])
+    assert torch.allclose(state["exp_avg"] @ state["basis"].T, moments, atol=1e-5)
