@@ -27,10 +27,9 @@ from charrnn.sampler import sample
 from charrnn.schedule import Schedule
 from charrnn.session import Setup, start_session
 from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session, train_steps
-from charrnn.validate import expected_seconds, validate
+from charrnn.validate import announce, expected_seconds, validate
 
 MAX_DIVERGENCES = 3
-LONG_SECONDS = 10.0  # of waiting after the budget: said
 
 
 class RunLoop:
@@ -43,6 +42,7 @@ class RunLoop:
         self.schedule = Schedule(session.config)
         self.schedule.start(session.elapsed_seconds)
         self.last_logged = (session.tokens, session.elapsed_seconds)
+        self.last_step: StepReport | None = None
         self.saved_step = session.step  # of the newest checkpoint
         self.has_model = session.step > 0  # whether the directory can be sampled from
 
@@ -75,8 +75,10 @@ class RunLoop:
         if not self.has_model:
             self.recorder.first_save(self.session.model.to_weights())
             self.has_model = True
-        if report is not None and math.isfinite(report.grad_norm) and self._is_due("log"):
-            yield self._log(report)  # a step that the loss scaler left out has no line
+        if report is not None and math.isfinite(report.grad_norm):
+            self.last_step = report  # a step that the loss scaler left out has no line
+            if self._is_due("log"):
+                yield self._log(report)
         if self.session.progress() >= 1:
             return
         events_done = False
@@ -122,6 +124,12 @@ class RunLoop:
             self.schedule.expect(expected_seconds(self.setup, log.tokens_per_second))
         self.recorder.append(log)
         return log
+
+    def _log_rest(self) -> Iterator[LogReport]:
+        """Log the last step of a run whose lines come by the clock, however soon it is due."""
+        by_clock, last = self.session.config.log_every is None, self.last_step
+        if by_clock and last is not None and last.tokens > self.last_logged[0]:
+            yield self._log(last)
 
     def _evaluate(self) -> EvalReport:
         """Evaluate the present weights, keep them where they are the best, and record it."""
@@ -173,6 +181,7 @@ class RunLoop:
         share(session, found)
         session.elapsed_seconds, session.clock_offset = now, None  # what was tried took its time
         session.num_divergences, session.rate_scale = count, scale
+        self.last_logged, self.last_step = (session.tokens, now), None
         self.recorder.resume_at(session.step)
         return NoteReport(
             f"step {failed_at} is not finite ({error}): back to step {session.step}, "
@@ -187,8 +196,9 @@ class RunLoop:
         session = self.session
         why: Ending = "patience" if session.progress() < 1 else "budget"
         pending = session.best.weights is not None and session.evaluated_step != session.step
+        yield from self._log_rest()
         try:
-            yield from self._announce(2 if pending else 1)
+            yield from announce(session, self.setup, 2 if pending else 1)
             if pending:
                 yield self._evaluate()
             if session.sampled_step != session.step:
@@ -201,17 +211,6 @@ class RunLoop:
         yield self._save(events_done=True, finished=True)
         self.recorder.save_record(finished=True)
         yield self._end(why)
-
-    def _announce(self, num_evaluations: int) -> Iterator[NoteReport]:
-        """Say how long the evaluations behind the budget take, where that is long."""
-        session = self.session
-        speed = max(1, session.tokens) / max(1e-9, session.elapsed_seconds)
-        seconds = num_evaluations * expected_seconds(self.setup, speed)
-        if seconds > LONG_SECONDS:
-            yield NoteReport(
-                f"the budget is over: measuring {len(self.setup.dataset.valid):,} held-out tokens "
-                f"takes about {seconds:.0f} s more; less with a smaller --valid-frac"
-            )
 
     def _final_evaluation(self) -> EvalReport:
         """Measure the best weights with the full burn-in: the run's result."""

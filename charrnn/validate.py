@@ -1,12 +1,14 @@
 """The held-out loss of a session's present weights, and what it will cost to know it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from charrnn.evaluate import BURN_IN, QUICK_BURN_IN, evaluate
 from charrnn.modeldir.shapes import weight_shapes
-from charrnn.reports import EvalReport
+from charrnn.reports import EvalReport, NoteReport
 from charrnn.session import Setup
 from charrnn.trainer import Session, autocast
+
+LONG_SECONDS = 10.0  # of waiting after the budget: said
 
 
 def validate(
@@ -32,6 +34,17 @@ def validate(
         loss = result.loss
         bits = result.bits_per_char if result.num_chars else None
     return EvalReport(session.step, session.batches.epoch, session.now(), loss, bits, best=False)
+
+
+def announce(session: Session, setup: Setup, num_evaluations: int) -> Iterator[NoteReport]:
+    """Say how long the evaluations behind the budget take, where that is long."""
+    speed = max(1, session.tokens) / max(1e-9, session.elapsed_seconds)
+    seconds = num_evaluations * expected_seconds(setup, speed)
+    if seconds > LONG_SECONDS:
+        yield NoteReport(
+            f"the budget is over: measuring {len(setup.dataset.valid):,} held-out tokens "
+            f"takes about {seconds:.0f} s more; less with a smaller --valid-frac"
+        )
 
 
 def expected_seconds(setup: Setup, tokens_per_second: float) -> float:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -300,6 +301,13 @@ def test_a_divergence_goes_back_to_the_checkpoint_with_half_the_rate(corpus, mon
     assert logged == list(range(4, 41, 4))
 
 
+def test_the_speed_after_a_divergence_is_of_the_steps_made_again(corpus, monkeypatch):
+    spoil(monkeypatch, times=1, at=10)  # back to step 5: step 8 was logged, and is again
+    logs = only(finish(ask(corpus)), LogReport)
+    assert [log.step for log in logs] == [4, 8, *range(8, 41, 4)]
+    assert min(log.tokens_per_second for log in logs) > 0
+
+
 def test_the_fourth_divergence_ends_the_run(corpus, monkeypatch):
     spoil(monkeypatch, times=4, at=2)
     with pytest.raises(DivergedError, match="diverged 4 times"):
@@ -450,10 +458,15 @@ def test_without_a_held_out_part_the_last_weights_are_kept(corpus):
 
 @pytest.mark.slow
 def test_a_run_by_the_clock_ends_on_time_and_its_log_line_is_there(corpus):
+    """The next line was due after 2 s; the budget may end between two steps."""
     options = dict.fromkeys(("max_steps", "eval_every", "save_every", "log_every", "sample_every"))
+    began = time.monotonic()
     reports = finish(ask(corpus, **options, max_time=1.5))
     steps = only(reports, StepReport)
-    assert 1.5 <= steps[-1].elapsed_seconds < 2.5
+    assert steps[-2].elapsed_seconds < 1.5 < time.monotonic() - began
+    assert 1.0 < steps[-1].elapsed_seconds < 2.5
+    (log,) = only(reports, LogReport)
+    assert (log.step, log.elapsed_seconds) == (steps[-1].step, steps[-1].elapsed_seconds)
     assert steps[-1].learning_rate < steps[len(steps) // 2].learning_rate
 
 
@@ -509,7 +522,7 @@ def test_weights_that_were_never_evaluated_are_evaluated_once(corpus):
 
 
 def test_a_long_evaluation_behind_the_budget_is_said(corpus, monkeypatch):
-    monkeypatch.setattr("charrnn.loop.expected_seconds", lambda setup, speed: 6.0)
+    monkeypatch.setattr("charrnn.validate.expected_seconds", lambda setup, speed: 6.0)
     assert not only(finish(ask(corpus, eval_every=0, max_steps=5)), NoteReport)
     reports = finish(ask(corpus, eval_every=3, max_steps=5, force=True))
     (note,) = only(reports, NoteReport)
