@@ -85,23 +85,24 @@ class Shards:
             for index, border in enumerate(borders)
         ]
         done = [part.result() for part in parts]
-        total = [gradient / window.num_targets for gradient in done[0][0]]
+        total = list(done[0][0])  # two biases may have one tensor: nothing is added in place
         for gradients, _, _ in done[1:]:
-            torch._foreach_add_(total, gradients, alpha=1 / window.num_targets)
+            total = list(torch._foreach_add(total, gradients))
         for parameter, gradient in zip(self.parameters, total, strict=True):
             parameter.grad = gradient
-        loss = sum((loss for _, loss, _ in done), torch.zeros(())) / window.num_targets
+        loss = sum((loss for _, loss, _ in done), torch.zeros(()))
         states = zip(*(state for _, _, state in done), strict=True)
         return loss, tuple(torch.cat(parts, dim=1) for parts in states)
 
     def _part(
         self, index: int, seed: int, forward: Forward, dealt: tuple[Window, State | None]
     ) -> tuple[tuple[Tensor, ...], Tensor, State]:
-        """Return the gradients and the loss, both sums over targets, and the state of one part."""
+        """Return one part's share of the gradients and of the mean loss, and its state."""
         replica = self.replicas[index]
         if replica.generator is not None:
             replica.generator.manual_seed(seed + index)
-        loss, state = forward(replica, *dealt)
+        total, state = forward(replica, *dealt)
+        loss = total / dealt[0].num_targets
         return torch.autograd.grad(loss, self.parameters), loss.detach(), state
 
 

@@ -15,6 +15,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from charrnn.adamw import AdamW
 from charrnn.batches import Batches, Window
@@ -163,8 +164,7 @@ def update(session: Session, window: Window, rate: float) -> tuple[float, float]
         group["lr"] = rate
     loss = compute_gradients(session, window)
     session.scaler.unscale_(session.optimizer)  # type: ignore[arg-type]
-    limit = session.config.grad_clip or math.inf
-    norm = torch.nn.utils.clip_grad_norm_(session.model.parameters(), limit)
+    norm = clip(session)
     values = float(loss), float(norm)
     if not math.isfinite(values[0]) or not (
         math.isfinite(values[1]) or session.scaler.is_enabled()
@@ -173,6 +173,19 @@ def update(session: Session, window: Window, rate: float) -> tuple[float, float]
     session.scaler.step(session.optimizer)  # type: ignore[arg-type]
     session.scaler.update()
     return values
+
+
+def clip(session: Session) -> Tensor:
+    """Scale the gradients so that their norm is at most `grad_clip`; return what it was.
+
+    Where it is known, on a CPU, gradients within the limit are not touched.
+    """
+    parameters = [p for p in session.model.parameters() if p.grad is not None]
+    norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+    limit = session.config.grad_clip
+    if limit and not (norm.device.type == "cpu" and float(norm) <= limit):
+        clip_grads_with_norm_(parameters, limit, norm)
+    return norm
 
 
 def compute_gradients(session: Session, window: Window) -> Tensor:
