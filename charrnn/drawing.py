@@ -92,6 +92,13 @@ class Chooser:
             self._recent = np.concatenate([self._recent[:, 1:], tokens[:, None]], axis=1)
         return tokens.tolist(), log_probabilities(logits, tokens).tolist()
 
+    def choose_one(self, logits: Logits, number: float, too_short: bool) -> tuple[int, float]:
+        """Return what `choose` does, for one sample and from logits (1, V): without lists."""
+        if self._quick is not None and not (too_short and self._end_id is not None):
+            return self._quick(logits[0], number)
+        (token,), (logprob,) = self.choose(logits, [number], [too_short])
+        return token, logprob
+
     def _seen(self) -> npt.NDArray[np.bool_]:
         """Return (B, V), true where a token is among the recent ones."""
         seen = np.zeros((len(self._recent), len(self._banned) + 1), np.bool_)

@@ -22,6 +22,9 @@ def grow(
     drafts: list[Draft], stepper: Stepper, chooser: Chooser, logits: Logits
 ) -> Iterator[Event]:
     """Yield the events of `drafts`, which grow by a token each at a time, till all are complete."""
+    if len(drafts) == 1:
+        yield from grow_one(drafts[0], stepper, chooser, logits)
+        return
     chooser.start(len(drafts))
     numbers = [uniforms(draft.assignment.seed, draft.index) for draft in drafts]
     waiting, rows = deque(drafts), drafts  # not told yet; of each of the stepper's streams
@@ -41,6 +44,21 @@ def grow(
             rows, numbers = [rows[row] for row in growing], [numbers[row] for row in growing]
             tokens = [tokens[row] for row in growing]
         logits = stepper.step(tokens[0] if len(tokens) == 1 else np.array(tokens))
+
+
+def grow_one(draft: Draft, stepper: Stepper, chooser: Chooser, logits: Logits) -> Iterator[Event]:
+    """Yield the events of `draft`: what `grow` does for many, without lists, which cost a tenth."""
+    chooser.start(1)
+    step, choose, add, take = stepper.step, chooser.choose_one, draft.add, draft.take
+    for number in uniforms(draft.assignment.seed, draft.index):
+        token, logprob = choose(logits, number, draft.too_short)
+        add(token, logprob)
+        if text := take():
+            yield Piece(draft.index, text)
+        if draft.finish_reason is not None:
+            yield draft.report()
+            return
+        logits = step(token)
 
 
 def _tell(waiting: deque[Draft]) -> Iterator[Event]:
