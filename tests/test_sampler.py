@@ -149,8 +149,8 @@ def test_documents_without_a_prompt_begin_with_the_start_symbol_alone():
 @pytest.mark.parametrize("num_samples", [1, 7])
 def test_a_least_length_is_kept(num_samples):
     model = make_model(NAMES)
-    assert min(len(done.text) for done in draw_all(model, 40, length=40)) < 9
-    dones = draw_all(model, num_samples, length=40, min_length=9)
+    short = next(n for n in range(40) if len(draw_all(model, seed=n, length=40)[0].text) < 9)
+    dones = draw_all(model, num_samples, seed=short, length=40, min_length=9)
     assert min(len(done.text) for done in dones) >= 9
 
 
