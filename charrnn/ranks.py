@@ -57,8 +57,14 @@ class Ranks:
         return Command(int(message[0])), float(message[1])
 
     def leave(self) -> None:
-        """Leave the group, at the end of a run: its threads end before the process does."""
+        """Leave the group, at the end of a run: its threads end before the process does.
+
+        Up to torch 2.7 leaving waits for them with the interpreter's lock in hand, for which a
+        thread that is the last to hold a tensor waits: so what was sent last is held here.
+        """
+        last = torch.zeros(1)
         with peers():
+            distributed.broadcast(last, 0)
             distributed.destroy_process_group()
 
     def send(self, data: bytes = b"") -> bytes:
