@@ -2,13 +2,14 @@
 
     python tests/bench/bench.py [train] [busy] [sample] [start] [encode] [--seconds 5]
                                 [--repeats 3] [--json FILE] [--readme README.md]
-    python tests/bench/bench.py loss TEXT [--seconds 60]
+    python tests/bench/bench.py loss TEXT [--seconds 60] [--repeats 3] [--json FILE]
 
 Every rate is a median over the repeats; each repeat runs all contestants one after the other, each
 in a process of its own (contestants.py), so that a busy moment of the machine hits them alike.
 `start` times whole short commands, `encode` the first reading of texts of 10 MB to 1 GB.
 `--readme` puts the table of the others between the two marks of that file. `loss` trains charrnn
-and the script by hand on a text for as many seconds and prints the held-out loss of both.
+and the script by hand, plain and tuned, on a text for as many seconds, a seed for each repeat, and
+gives the held-out loss of each against the seconds.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from losses import bench_loss
 from whole import bench_encode, bench_start
 
 HERE = Path(__file__).resolve().parent
@@ -128,20 +130,6 @@ def put_into(readme, text):
     readme.write_text(before + MARKS[0] + text + MARKS[1] + after, encoding="utf-8")
 
 
-def bench_loss(text, seconds):
-    """Print the held-out loss of charrnn and of the script by hand after as many seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "charrnn", "train", str(text), "--json"]
-        command += ["--max-time", f"{seconds:g}s", "-o", f"{folder}/run"]
-        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    events = [json.loads(line) for line in lines.splitlines()]
-    for event in events:
-        if event["event"] == "eval":
-            print(f"charrnn  {event['elapsed_seconds']:6.1f} s  {event['valid_loss']:.4f}")
-    script = [sys.executable, str(HERE / "baseline.py"), str(text), str(seconds)]
-    print(subprocess.run(script, check=True, capture_output=True, text=True).stdout, end="")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", nargs="*", default=["train", "busy", "sample"])
@@ -150,14 +138,15 @@ def main():
     parser.add_argument("--json", type=Path)
     parser.add_argument("--readme", type=Path)
     options = parser.parse_args()
-    if options.what[0] == "loss":
-        return bench_loss(options.what[1], options.seconds)
     rates = {"train": bench_train, "busy": bench_busy, "sample": bench_sample}
     processes = {"start": bench_start, "encode": bench_encode}
     import torch
 
     machine = f"{torch.get_num_threads()} cores, {platform.machine()}, torch {torch.__version__}"
-    results, others = [], []
+    results, others, curves = [], [], []
+    if options.what[0] == "loss":
+        curves = bench_loss(options.what[1], options.seconds, options.repeats)
+        options.what = []
     for name in options.what:
         if name in rates:
             results += rates[name](options.seconds, options.repeats)
@@ -165,11 +154,10 @@ def main():
             with tempfile.TemporaryDirectory() as folder:
                 others += processes[name](folder, options.repeats)
     if options.json:
-        saved = {"machine": machine, "results": results, "processes": others}
+        saved = {"machine": machine, "results": results, "processes": others, "losses": curves}
         options.json.write_text(json.dumps(saved) + "\n")
     if options.readme:
         put_into(options.readme, table(results, machine))
-    return None
 
 
 if __name__ == "__main__":
