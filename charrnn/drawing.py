@@ -78,12 +78,23 @@ class Chooser:
         self, logits: Logits, numbers: Sequence[float], too_short: Sequence[bool]
     ) -> tuple[list[int], list[float]]:
         """Return the next token of each sample and its ln p, from logits (B, V)."""
-        endless = self._end_id is not None and any(too_short)
-        if self._quick is not None and len(numbers) == 1 and not endless:
-            token, logprob = self._quick(logits[0], numbers[0])
-            return [token], [logprob]
+        if len(numbers) > 1:
+            return self._choose_filtered(logits, numbers, too_short)
+        token, logprob = self.choose_one(logits, numbers[0], too_short[0])
+        return [token], [logprob]
+
+    def choose_one(self, logits: Logits, number: float, too_short: bool) -> tuple[int, float]:
+        """Return what `choose` does, for one sample and from logits (1, V): without lists."""
+        if self._quick is not None and not (too_short and self._end_id is not None):
+            return self._quick(logits[0], number)
+        (token,), (logprob,) = self._choose_filtered(logits, [number], [too_short])
+        return token, logprob
+
+    def _choose_filtered(
+        self, logits: Logits, numbers: Sequence[float], too_short: Sequence[bool]
+    ) -> tuple[list[int], list[float]]:
         banned = self._banned
-        if endless:
+        if self._end_id is not None and any(too_short):
             banned = np.tile(banned, (len(numbers), 1))
             banned[too_short, self._end_id] = True
         seen = self._seen() if self._config.repetition_penalty != 1 else None
@@ -91,13 +102,6 @@ class Chooser:
         if seen is not None:
             self._recent = np.concatenate([self._recent[:, 1:], tokens[:, None]], axis=1)
         return tokens.tolist(), log_probabilities(logits, tokens).tolist()
-
-    def choose_one(self, logits: Logits, number: float, too_short: bool) -> tuple[int, float]:
-        """Return what `choose` does, for one sample and from logits (1, V): without lists."""
-        if self._quick is not None and not (too_short and self._end_id is not None):
-            return self._quick(logits[0], number)
-        (token,), (logprob,) = self.choose(logits, [number], [too_short])
-        return token, logprob
 
     def _seen(self) -> npt.NDArray[np.bool_]:
         """Return (B, V), true where a token is among the recent ones."""

@@ -65,6 +65,8 @@ class RunLoop:
                 yield self._go_back(error)
         if self.stop():
             if self.saved_step != self.session.step:
+                if self.session.progress() >= 1:
+                    yield from self._log_rest()
                 yield self._save(events_done=True)
             yield self._end("signal")
             return
@@ -126,10 +128,9 @@ class RunLoop:
         return log
 
     def _log_rest(self) -> Iterator[LogReport]:
-        """Log the last step of a run whose lines come by the clock, however soon it is due."""
-        by_clock, last = self.session.config.log_every is None, self.last_step
-        if by_clock and last is not None and last.tokens > self.last_logged[0]:
-            yield self._log(last)
+        """Log the last step of a run, even where no line is due: maybe behind its evaluation."""
+        if self.last_step is not None and self.last_step.tokens > self.last_logged[0]:
+            yield self._log(self.last_step)
 
     def _evaluate(self) -> EvalReport:
         """Evaluate the present weights, keep them where they are the best, and record it."""

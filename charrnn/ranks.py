@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
 
@@ -44,6 +44,7 @@ class Ranks:
 
     rank: int
     size: int
+    sent: list[Tensor] = field(default_factory=list, compare=False)  # by the last command
 
     @property
     def leads(self) -> bool:
@@ -52,19 +53,18 @@ class Ranks:
     def command(self, kind: Command = Command.END, rate: float = 0.0) -> tuple[Command, float]:
         """Return what rank 0 says, which on rank 0 are the arguments."""
         message = torch.tensor([float(kind), rate], dtype=torch.float64)
+        self.sent[:] = [message]
         with peers():
             distributed.broadcast(message, 0)
         return Command(int(message[0])), float(message[1])
 
     def leave(self) -> None:
-        """Leave the group, at the end of a run: its threads end before the process does.
+        """Leave the group, after Command.END: its threads end before the process does.
 
-        Up to torch 2.7 leaving waits for them with the interpreter's lock in hand, for which a
-        thread that is the last to hold a tensor waits: so what was sent last is held here.
+        Up to torch 2.7 this joins gloo's threads while it holds the GIL. A thread that drops the
+        last reference to a tensor needs the GIL, so that both would wait for ever: `sent` keeps it.
         """
-        last = torch.zeros(1)
         with peers():
-            distributed.broadcast(last, 0)
             distributed.destroy_process_group()
 
     def send(self, data: bytes = b"") -> bytes:

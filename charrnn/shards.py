@@ -59,7 +59,8 @@ class Shards:
     """Threads that each hold the same weights and a random generator of their own."""
 
     def __init__(self, model: LanguageModel, count: int, threads: int) -> None:
-        """Start `count` threads, which share `threads` cores."""
+        """Start `count` threads, at least 2, which share `threads` cores."""
+        assert count > 1
         self.parameters = list(model.parameters())
         self.pool = ThreadPoolExecutor(count, thread_name_prefix="shard")
         self.replicas = [copy.copy(model) for _ in range(count)]  # the parameters are shared
@@ -85,9 +86,10 @@ class Shards:
             for index, border in enumerate(borders)
         ]
         done = [part.result() for part in parts]
-        total = list(done[0][0])  # two biases may have one tensor: nothing is added in place
-        for gradients, _, _ in done[1:]:
-            total = list(torch._foreach_add(total, gradients))
+        # Two biases may share one gradient: the first sum makes a tensor for each
+        total = torch._foreach_add(done[0][0], done[1][0])
+        for gradients, _, _ in done[2:]:
+            torch._foreach_add_(total, gradients)
         for parameter, gradient in zip(self.parameters, total, strict=True):
             parameter.grad = gradient
         loss = sum((loss for _, loss, _ in done), torch.zeros(()))

@@ -178,7 +178,8 @@ def update(session: Session, window: Window, rate: float) -> tuple[float, float]
 def clip(session: Session) -> Tensor:
     """Scale the gradients so that their norm is at most `grad_clip`; return what it was.
 
-    Where it is known, on a CPU, gradients within the limit are not touched.
+    On a CPU, where reading the norm costs nothing, gradients within the limit stay as they are; on
+    a GPU torch multiplies them by 1 rather than wait.
     """
     parameters = [p for p in session.model.parameters() if p.grad is not None]
     norm = get_total_norm([p.grad for p in parameters if p.grad is not None])

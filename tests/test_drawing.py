@@ -122,6 +122,19 @@ def test_one_sample_too_is_filtered(options, wanted):
     assert {chooser.choose(logits, [n / 50], [False])[0][0] for n in range(50)} == wanted
 
 
+@pytest.mark.parametrize("too_short", [False, True])
+@pytest.mark.parametrize("options", [{}, {"top_k": 2}, {"repetition_penalty": 3.0}])
+def test_one_sample_is_chosen_as_one_of_two(options, too_short):
+    logits = np.log([[0.1, 0.4, 0.2, 0.05, 0.25]])
+    one, two = (Chooser(SampleConfig(**options), WITH_DOCUMENTS, [4]) for _ in range(2))
+    two.start(2)
+    for number in np.linspace(0.01, 0.99, 30):
+        tokens, logprobs = two.choose(logits.repeat(2, 0), [number] * 2, [too_short] * 2)
+        token, logprob = one.choose_one(logits, number, too_short)
+        assert [token] * 2 == tokens
+        assert [logprob] * 2 == pytest.approx(logprobs)
+
+
 def test_what_little_a_ban_leaves_is_drawn_from_faithfully():
     logits = np.array([1000.0, -1.0, -1.0 + math.log(3)])
     quick = quick_draw(1.0, 3, (0,))

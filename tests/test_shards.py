@@ -58,6 +58,13 @@ def test_gradients_loss_and_state_are_those_of_the_batch_in_one_piece(kind, part
         torch.testing.assert_close(part, whole, rtol=1e-5, atol=1e-6)
 
 
+def test_no_two_parameters_share_a_gradient():
+    model = network("lstm")
+    Shards(model, 2, 2).gradients(FORWARD, random_window(), random_state(), torch.Generator())
+    places = {parameter.grad.data_ptr() for parameter in model.parameters()}
+    assert len(places) == len(list(model.parameters()))
+
+
 def dropped(seed, count=2):
     model = network(dropout=0.4)
     generator = torch.Generator().manual_seed(seed)

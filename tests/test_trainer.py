@@ -11,7 +11,7 @@ from charrnn.checkpoint import capture, restore
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ModelError
 from charrnn.model import Dropouts, LanguageModel
-from charrnn.trainer import NotFiniteError, Session, make_optimizer, train_steps
+from charrnn.trainer import NotFiniteError, Session, clip, make_optimizer, train_steps
 
 CYCLE = np.array([0, 1, 2, 3, 4] * 40, dtype=np.uint8)  # after one token, the next is certain
 
@@ -106,6 +106,26 @@ def test_gradients_are_clipped_by_their_global_norm():
     moved = torch.cat([(a - b).detach().flatten() for a, b in zip(after, before, strict=True)])
     assert report.grad_norm > 0.01
     assert float(moved.norm()) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.999999, 1.0, 1.5])
+def test_gradients_within_the_limit_keep_their_bits_and_larger_ones_are_clipped_as_by_torch(share):
+    session = start()
+    parameters = list(session.model.parameters())
+    for seed, parameter in enumerate(parameters):
+        generator = torch.Generator().manual_seed(seed)
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+    before = [parameter.grad.clone() for parameter in parameters]
+    norm = float(torch.nn.utils.get_total_norm(before))
+    session.config = replace(session.config, grad_clip=norm / share)
+    assert float(clip(session)) == norm
+    found = [parameter.grad.clone() for parameter in parameters]
+    if share > 1:
+        for parameter, gradient in zip(parameters, before, strict=True):
+            parameter.grad = gradient
+        torch.nn.utils.clip_grad_norm_(parameters, norm / share)
+        before = [parameter.grad for parameter in parameters]
+    assert all(map(torch.equal, found, before))
 
 
 def test_the_state_is_carried_and_cut_off_its_history():
