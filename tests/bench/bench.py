@@ -1,6 +1,6 @@
 """Speed side by side, alternating, as ratios: charrnn, the script by hand, the machine's limits.
 
-    python tests/bench/bench.py [train] [busy] [sample] [start] [encode] [--seconds 5]
+    python tests/bench/bench.py [train] [busy] [sample] [start] [encode] [--seconds 4]
                                 [--repeats 3] [--json FILE] [--readme README.md]
     python tests/bench/bench.py loss TEXT [--seconds 60] [--repeats 3] [--json FILE]
 
@@ -133,7 +133,7 @@ def put_into(readme, text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", nargs="*", default=["train", "busy", "sample"])
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--seconds", type=float)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--readme", type=Path)
@@ -145,18 +145,18 @@ def main():
     machine = f"{torch.get_num_threads()} cores, {platform.machine()}, torch {torch.__version__}"
     results, others, curves = [], [], []
     if options.what[0] == "loss":
-        curves = bench_loss(options.what[1], options.seconds, options.repeats)
+        curves = bench_loss(options.what[1], options.seconds or 60.0, options.repeats)
         options.what = []
     for name in options.what:
         if name in rates:
-            results += rates[name](options.seconds, options.repeats)
+            results += rates[name](options.seconds or 4.0, options.repeats)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 others += processes[name](folder, options.repeats)
     if options.json:
         saved = {"machine": machine, "results": results, "processes": others, "losses": curves}
         options.json.write_text(json.dumps(saved) + "\n")
-    if options.readme:
+    if options.readme and results:
         put_into(options.readme, table(results, machine))
 
 

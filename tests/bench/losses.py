@@ -1,4 +1,8 @@
-"""Held-out loss against seconds of training: charrnn and the script by hand, in turn."""
+"""Held-out loss against seconds of training: charrnn and the script by hand, in turn.
+
+charrnn's seconds count its evaluations and samples, those of the script by hand training alone; the
+last of charrnn's losses is of the best weights it had, that of the script of its last.
+"""
 
 import json
 import statistics
@@ -42,5 +46,5 @@ def bench_loss(text, seconds, repeats):
                 print(f"{name:<18} seed {seed}  {points}", flush=True)
     for name in contestants:
         last = [each["curve"][-1][1] for each in found if each["who"] == name]
-        print(f"{name:<18} median {statistics.median(last):.4f} after {seconds:g} s")
+        print(f"{name:<18} median {statistics.median(last):.4f} with a budget of {seconds:g} s")
     return found
