@@ -116,7 +116,7 @@ def table(results, machine):
 LABELS = {
     "adamw_train": "itself with `--optimizer adamw`",
     "hand_train": "nn.LSTM by hand, float32",
-    "tuned_train": "nn.LSTM by hand, bfloat16 and fused AdamW",
+    "tuned_train": "nn.LSTM by hand, bfloat16, fused AdamW and dropout",
     "bf16_limit": "the bfloat16 products alone",
     "hand_sample": "stepping nn.LSTM",
     "product_limit": "the matrix products alone",
