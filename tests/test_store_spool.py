@@ -54,7 +54,10 @@ def test_a_spool_is_what_was_appended(chunks, dtype):
     spool.close()
 
 
-def test_a_spool_has_no_name_and_what_it_showed_outlives_it(tmp_path):
+@pytest.mark.parametrize("has_nameless", [True, False])
+def test_a_spool_has_no_name_and_what_it_showed_outlives_it(tmp_path, monkeypatch, has_nameless):
+    if not has_nameless:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     before = descriptors()
     spool = ArraySpool(np.uint8, tmp_path)
     spool.append(np.arange(100))
@@ -65,6 +68,25 @@ def test_a_spool_has_no_name_and_what_it_showed_outlives_it(tmp_path):
     del view, spool
     spool = ArraySpool(np.uint8, tmp_path)
     del spool
+    assert descriptors() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system has no nameless files")
+def test_a_spool_needs_no_removal_of_a_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "unlink", pytest.fail)
+    ArraySpool(np.uint8, tmp_path).append(np.arange(3))
+    assert names(tmp_path) == []
+
+
+def test_a_name_that_cannot_be_removed_is_an_error_and_keeps_no_descriptor(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    before = descriptors()
+    with pytest.raises(StoreError, match=r"^cannot write a temporary file in .*: Operation not"):
+        ArraySpool(np.uint8, tmp_path)
     assert descriptors() == before
 
 
@@ -95,18 +117,38 @@ def test_a_published_spool_is_a_private_file_of_its_values(tmp_path):
 def test_a_full_disk_under_a_spool_is_a_plain_error(tmp_path, code):
     spool = ArraySpool(np.uint8, tmp_path)
     reason = f"^cannot write a temporary file in .*: {os.strerror(code)}$"
-    for action, calls in (
-        (lambda: ArraySpool(np.uint8, tmp_path), ["open", "unlink"]),
-        (lambda: spool.append(np.ones(3)), ["write"]),
-        (lambda: spool.apply(lambda chunk: chunk + 1), ["pwrite"]),
+    for action, call in (
+        (lambda: spool.append(np.ones(3)), "write"),
+        (lambda: spool.apply(lambda chunk: chunk + 1), "pwrite"),
     ):
         spool.append(np.ones(2))
-        for at, call in enumerate(calls, start=1):
-            with FailingOs(at, code)() as system, pytest.raises(StoreError, match=reason):
-                action()
-            assert system.names()[:at][-1] == call
-            clean_temporaries(tmp_path)
-            assert names(tmp_path) == []
+        with FailingOs(1, code)() as system, pytest.raises(StoreError, match=reason):
+            action()
+        assert system.names() == [call]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_directory_that_takes_no_file_is_a_plain_error(tmp_path, monkeypatch, code):
+    reason = f"^cannot write a temporary file in .*: {os.strerror(code)}$"
+    with FailingOs(1, code, for_good=True)(), pytest.raises(StoreError, match=reason):
+        ArraySpool(np.uint8, tmp_path)
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    for at, call in enumerate(["open", "unlink"], start=1):
+        with FailingOs(at, code)() as system, pytest.raises(StoreError, match=reason):
+            ArraySpool(np.uint8, tmp_path)
+        assert system.names()[:at][-1] == call
+        clean_temporaries(tmp_path)
+        assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system has no nameless files")
+def test_where_no_nameless_file_can_be_a_spool_loses_its_name(tmp_path):
+    with FailingOs(1, errno.EOPNOTSUPP)() as system:
+        spool = ArraySpool(np.uint8, tmp_path)
+    assert system.names()[:3] == ["open", "open", "unlink"]
+    assert names(tmp_path) == []
+    spool.append(np.arange(3))
+    assert spool.view().tolist() == [0, 1, 2]
 
 
 def test_short_writes_into_a_spool_are_carried_on():

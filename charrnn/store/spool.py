@@ -37,8 +37,7 @@ class ArraySpool:
             self.directory = Path(directory or tempfile.gettempdir())
         self._num_bytes = 0
         with store_errors("write a temporary file in", self.directory):
-            name, self._descriptor = create_temporary(self.directory / "spool", 0o600)
-            name.unlink()
+            self._descriptor = _open_nameless(self.directory)
 
     def __len__(self) -> int:
         return self._num_bytes // self.dtype.itemsize
@@ -101,6 +100,24 @@ class ArraySpool:
             parts.append(part)
             offset, size = offset + len(part), size - len(part)
         return b"".join(parts)
+
+
+def _open_nameless(directory: Path) -> int:
+    """Return a descriptor of a new file in `directory`, mode 0600, that goes with the process.
+
+    Where the file system or the system has no files without a name, it has one for a moment.
+    """
+    nameless = getattr(os, "O_TMPFILE", 0)
+    if nameless:
+        with contextlib.suppress(OSError):
+            return os.open(directory, os.O_RDWR | nameless | os.O_CLOEXEC, 0o600)
+    name, descriptor = create_temporary(directory / "spool", 0o600)
+    try:
+        name.unlink()
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def cache_directory() -> Path | None:
