@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -341,6 +342,74 @@ def test_much_work_is_done_on_a_gpu_that_is_there_unless_the_cpu_is_asked_for(mo
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert backends("auto", 1e12)[:2] == ("NumpyBackend", "TorchBackend")
     assert backends("auto", 1e9)[:2] == backends("cpu", 1e12)[:2] == ("NumpyBackend",) * 2
+
+
+@pytest.fixture
+def num_read(monkeypatch):
+    """Let another stepper take over after 10 tokens; return how many each kind of backend read."""
+    from charrnn.torch_backend import Float16Backend
+
+    read = Counter()
+    step = sampler.Stepper.step
+
+    def count(self, token):
+        read[type(self.backend).__name__] += 1
+        return step(self, token)
+
+    monkeypatch.setattr(sampler.Stepper, "step", count)
+    monkeypatch.setattr(sampler, "LARGE", 0)
+    monkeypatch.setattr(sampler, "_num_weights", lambda packed: 100)
+    monkeypatch.setattr(sampler, "PATIENCE", 1050)
+    monkeypatch.setattr(Float16Backend, "is_possible", lambda packed: True)
+    monkeypatch.setattr(Float16Backend, "product", NumpyBackend.product)
+    return read
+
+
+@pytest.mark.parametrize("cell", ["lstm", "peephole", "gru", "rnn"])
+def test_half_size_weights_go_on_where_numpy_stopped(cell, num_read):
+    model = make_model(STREAM, cell)
+    (done,) = draw_all(model, prompt="ab")
+    wanted, logprob = plain_draw(model, STREAM.encode("ab"), 30)
+    assert done.text == STREAM.decode(wanted)
+    assert done.logprob == pytest.approx(logprob, abs=1e-4)
+    assert num_read == {"NumpyBackend": 2 + 10, "Float16Backend": 30 - 1 - 10}
+
+
+def test_a_sample_that_ends_before_never_sees_them(num_read):
+    assert draw_all(make_model(STREAM), length=10)[0].tokens == 10
+    assert num_read == {"NumpyBackend": 1 + 9}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("LARGE", 101),
+        ("torch_backend", None),  # an import that fails
+        ("is_possible", lambda packed: False),
+        ("may_overflow", True),
+        ("backend", None),
+    ],
+    ids=lambda change: change[0],
+)
+def test_numpy_goes_on_where_they_do_not_pay_or_cannot_be(change, num_read, monkeypatch):
+    from charrnn import torch_backend
+
+    name, value = change
+    if name == "LARGE":
+        monkeypatch.setattr(sampler, name, value)
+    elif name == "torch_backend":
+        monkeypatch.setitem(sys.modules, "charrnn.torch_backend", value)
+    elif name == "is_possible":
+        monkeypatch.setattr(torch_backend.Float16Backend, name, value)
+    elif name == "may_overflow":
+        monkeypatch.setattr(sampler.PackedWeights, name, value)
+    else:
+        other = torch_backend.TorchBackend("cpu")
+        monkeypatch.setattr(sampler, "choose_backends", lambda device, work: (other, other))
+    (done,) = draw_all(make_model(STREAM), prompt="ab")
+    wanted, _ = plain_draw(make_model(STREAM), STREAM.encode("ab"), 30)
+    assert done.text == STREAM.decode(wanted)
+    assert num_read == {"TorchBackend" if name == "backend" else "NumpyBackend": 2 + 29}
 
 
 def test_a_device_that_is_not_there_is_an_error(monkeypatch):

@@ -1,14 +1,17 @@
-"""Batches in bfloat16: a step is near that of float32, whether or not weights can be laid out."""
+"""Batches in bfloat16, one stream in float16: steps are near those of float32."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from charrnn import onednn, torch_backend
+from charrnn import fbgemm, onednn, packing, torch_backend
 from charrnn.config import ModelConfig
 from charrnn.model import LanguageModel
+from charrnn.modeldir import weight_shapes
 from charrnn.packing import pack
-from charrnn.stepper import Stepper
-from charrnn.torch_backend import Bfloat16Backend
+from charrnn.stepper import NumpyBackend, Stepper
+from charrnn.torch_backend import Bfloat16Backend, Float16Backend
 
 CONFIG = ModelConfig(11, embedding_size=6, hidden_size=40, num_layers=2)
 
@@ -42,3 +45,47 @@ def test_weights_laid_out_for_a_group_serve_smaller_ones(num_rows):
     Bfloat16Backend().product(rows, matrix, found)()
     np.testing.assert_allclose(found, rows @ matrix, atol=0.5)
     assert np.abs(found - rows @ matrix).mean() < 0.1
+
+
+def random_network(cell="lstm"):
+    """Return the weights of a network that is not chaotic, as trained ones are not, packed."""
+    config = ModelConfig(
+        vocab_size=11, cell_type=cell, embedding_size=6, hidden_size=40, num_layers=2
+    )
+    random = np.random.default_rng(2)
+    shapes = weight_shapes(config)
+    return pack(config, {n: random.normal(0, 0.12, s).astype("f4") for n, s in shapes.items()})
+
+
+def surprisals(packed, backend, tokens):
+    """Return -ln p of each of `tokens` but the first, given those before it: (T - 1,)."""
+    stepper, nats = Stepper(packed, 1, backend), []
+    for token, target in pairwise(tokens):
+        logits = stepper.step(int(token))[0, :11].astype(float)
+        nats.append(np.log(np.exp(logits - logits[target]).sum()))
+    return np.array(nats)
+
+
+@pytest.mark.skipif(not fbgemm.is_possible(), reason="torch has no FBGEMM here")
+@pytest.mark.parametrize("is_table", [True, False])
+@pytest.mark.parametrize("cell", ["lstm", "peephole", "gru", "rnn"])
+def test_half_size_weights_change_the_loss_by_less_than_a_thousandth(cell, is_table, monkeypatch):
+    monkeypatch.setattr(packing, "TABLE_MAX", 1 << 22 if is_table else 0)
+    packed = random_network(cell)
+    tokens = np.random.default_rng(5).integers(0, 11, 3000)
+    exact = surprisals(packed, NumpyBackend(), tokens)
+    half = surprisals(packed, Float16Backend(), tokens)
+    assert exact.mean() > 2
+    assert abs(half.mean() - exact.mean()) < 1e-3
+    assert 0 < np.abs(half - exact).max() < 0.01
+
+
+@pytest.mark.skipif(not fbgemm.is_possible(), reason="torch has no FBGEMM here")
+def test_half_size_weights_are_for_float32_within_the_range_of_float16():
+    packed = random_network()
+    assert Float16Backend.is_possible(packed)
+    packed.products[1][3, 5] = 1e5
+    assert not Float16Backend.is_possible(packed)
+    packed.products[1][3, 5] = 0
+    double = pack(packed.config, LanguageModel(packed.config).to_weights(), np.float64)
+    assert not Float16Backend.is_possible(double)

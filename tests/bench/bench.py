@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 MARKS = ("<!-- bench -->\n", "<!-- /bench -->\n")
 TRAINED = [(256, 1), (512, 1), (512, 2)]
 SAMPLED = [(256, 1, 1), (512, 2, 1), (512, 2, 256)]
+STREAMED = [(512, 1), (512, 2)]
 
 
 def measure(contestant, *numbers):
@@ -47,11 +48,15 @@ def bench_train(seconds, repeats):
 
 
 def bench_sample(seconds, repeats):
-    """Yield a row for one stream of each size, and one for 256 streams of the largest."""
+    """Yield a row for one stream of each size, as it starts and goes on, and one for 256."""
     for hidden, layers, num in SAMPLED:
         others = ("hand_sample", "product_limit") if num == 1 else ("hand_sample",)
         name = f"sample {num} at a time, {layers} x {hidden}"
         yield contest(name, "charrnn_sample", others, repeats, hidden, layers, float(seconds), num)
+    for hidden, layers in STREAMED:
+        others = ("charrnn_sample", "hand_sample", "product_limit")
+        name = f"sample on and on, {layers} x {hidden}"
+        yield contest(name, "charrnn_stream", others, repeats, hidden, layers, float(seconds))
 
 
 def contest(what, ours, others, repeats, *numbers):
@@ -118,6 +123,7 @@ LABELS = {
     "hand_train": "nn.LSTM by hand, float32",
     "tuned_train": "nn.LSTM by hand, bfloat16, fused AdamW and dropout",
     "bf16_limit": "the bfloat16 products alone",
+    "charrnn_sample": "its first seconds",
     "hand_sample": "stepping nn.LSTM",
     "product_limit": "the matrix products alone",
 }

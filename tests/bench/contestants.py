@@ -76,33 +76,59 @@ def tuned_train(hidden_size, num_layers, seconds):
 
 
 def charrnn_sample(hidden_size, num_layers, seconds, num_samples=1):
-    """Return charrnn's tokens per second in sampling, text and all."""
+    """Return charrnn's tokens per second in sampling, text and all; of one stream, at its start."""
     from charrnn.cli.threads import prepare_sampling
 
     prepare_sampling()
-    from charrnn.config import ModelConfig, SampleConfig
-    from charrnn.model import LanguageModel
-    from charrnn.modeldir import StoredModel
-    from charrnn.sampler import sample
-    from charrnn.tokenizer import Tokenizer
+    from charrnn.config import SampleConfig
+    from charrnn.sampler import PATIENCE, sample
 
-    config = ModelConfig(V, hidden_size=hidden_size, num_layers=num_layers)
-    model = LanguageModel(config)
-    model.reset(0)
-    symbols = tuple(chr(48 + i) for i in range(V))
-    stored = StoredModel(
-        Path(), config, Tokenizer("char", symbols), model.to_weights(), SampleConfig(), "", None, 0
-    )
+    stored = stored_model(hidden_size, num_layers)
     length, rate = 100, 0.0
+    num_weights = sum(weights.size for weights in stored.weights.values())
+    longest = PATIENCE / num_weights if num_samples == 1 else float("inf")
     while True:  # the first, short runs tell how long the last may be
         began = time.perf_counter()
         options = SampleConfig(length=length)
         for _ in sample(stored, options, seed=1, num_samples=num_samples, keep_text=False):
             pass
         rate = length * num_samples / (time.perf_counter() - began)
-        if time.perf_counter() - began > seconds / 2:
+        if time.perf_counter() - began > seconds / 2 or length > longest / 2:
             return rate
-        length = max(2 * length, int(rate * seconds / num_samples))
+        length = int(min(longest, max(2 * length, rate * seconds / num_samples)))
+
+
+def charrnn_stream(hidden_size, num_layers, seconds):
+    """Return charrnn's tokens per second of one stream when half-size weights have taken over."""
+    from charrnn.cli.threads import prepare_sampling
+
+    prepare_sampling()
+    from charrnn.config import SampleConfig
+    from charrnn.sampler import sample
+
+    stored = stored_model(hidden_size, num_layers)
+    stream = sample(stored, SampleConfig(length=0), seed=1, keep_text=False)
+    while "charrnn.torch_backend" not in sys.modules:
+        next(stream)
+    num, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        next(stream)
+        num += 1
+    return num / (time.perf_counter() - began)
+
+
+def stored_model(hidden_size, num_layers):
+    """Return a network that nobody trained, as if read from a directory."""
+    from charrnn.config import ModelConfig, SampleConfig
+    from charrnn.model import LanguageModel
+    from charrnn.modeldir import StoredModel
+    from charrnn.tokenizer import Tokenizer
+
+    config = ModelConfig(V, hidden_size=hidden_size, num_layers=num_layers)
+    model = LanguageModel(config)
+    model.reset(0)
+    tokenizer = Tokenizer("char", tuple(chr(48 + i) for i in range(V)))
+    return StoredModel(Path(), config, tokenizer, model.to_weights(), SampleConfig(), "", None, 0)
 
 
 def hand_sample(hidden_size, num_layers, seconds, num_samples=1):
