@@ -8,37 +8,37 @@ tried before they are used. They run on the calling thread.
 import warnings
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
-WEIGHT_LIMIT = 2.0**15  # float16 ends at 65,504
+from charrnn.packing import Array
 
 
 @cache
 def is_possible() -> bool:
     """Return whether this CPU, and this torch, can make such products: one is tried."""
-    rows, weights = torch.ones(1, 3), torch.full((2, 3), 0.5)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that they are deprecated, said at the first call
-            found = product(rows, lay_out(weights), torch.ones(2))
+            found = product(torch.ones(1, 3), lay_out(np.full((3, 2), 0.5, np.float32)))
     except (RuntimeError, AttributeError, TypeError, ValueError, NotImplementedError):
         return False
-    return found.tolist() == [[2.5, 2.5]]
+    return found.tolist() == [[1.5, 1.5]]
 
 
-def is_in_range(weights: Tensor) -> bool:
-    """Return whether float16 has all `weights`, but for rounding."""
-    return bool((weights.abs() < WEIGHT_LIMIT).all())
+def lay_out(matrix: Array) -> Tensor:
+    """Return `matrix` (K, N), float32, as float16, laid out for `product`.
 
-
-def lay_out(weights: Tensor) -> Tensor:
-    """Return `weights` (N, K), float32, as float16, laid out for `product`."""
-    laid: Tensor = torch.fbgemm_pack_gemm_matrix_fp16(weights)
+    Raises MemoryError where there is no room: torch itself would not ask.
+    """
+    transposed = np.ascontiguousarray(matrix.T)
+    np.empty(2 * matrix.size, np.float16)
+    laid: Tensor = torch.fbgemm_pack_gemm_matrix_fp16(torch.from_numpy(transposed))
     return laid
 
 
-def product(rows: Tensor, laid: Tensor, bias: Tensor) -> Tensor:
-    """Return `rows` (B, K) times the transposed weights (N, K) of `lay_out`, plus `bias` (N,)."""
-    found: Tensor = torch.fbgemm_linear_fp16_weight_fp32_activation(rows, laid, bias)
+def product(rows: Tensor, laid: Tensor) -> Tensor:
+    """Return `rows` (B, K) times the matrix of `lay_out`: (B, N), float32."""
+    found: Tensor = torch.fbgemm_linear_fp16_weight_fp32_activation(rows, laid, None)
     return found

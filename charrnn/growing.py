@@ -15,7 +15,7 @@ from charrnn.filters import Logits
 from charrnn.stepper import Stepper
 
 Event = Piece | Done
-Leg = tuple[Stepper, int | None]  # who steps, and for how many tokens; None: to the end
+Turn = tuple[Stepper, int | None]  # who steps, and for how many tokens; None: to the end
 
 SHRINK = 0.75  # share of samples still growing under which the group is packed together
 
@@ -49,17 +49,17 @@ def grow(
 
 
 def grow_one(
-    draft: Draft, legs: Iterable[Leg], chooser: Chooser, logits: Logits
+    draft: Draft, turns: Iterable[Turn], chooser: Chooser, logits: Logits
 ) -> Iterator[Event]:
     """Yield the events of `draft`: what `grow` does for many, without lists, which cost a tenth.
 
-    Each of `legs` goes on where the one before it, its tokens read, has stopped; `logits` are what
-    the first has to say before its first step.
+    Each of `turns` goes on from where the one before it has stopped; the last has no end. `logits`
+    are those before the first step.
     """
     chooser.start(1)
     choose, add, take = chooser.choose_one, draft.add, draft.take
     numbers = uniforms(draft.assignment.seed, draft.index)
-    for stepper, num_tokens in legs:
+    for stepper, num_tokens in turns:
         step = stepper.step
         for number in islice(numbers, num_tokens):
             token, logprob = choose(logits, number, draft.too_short)

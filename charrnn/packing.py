@@ -24,6 +24,7 @@ Array = npt.NDArray[Any]
 
 TABLE_MAX = 1 << 22  # numbers in layer 0's table; above, it is multiplied out token by token
 WEIGHT_MAX = 1e15  # sums of larger products may leave float32
+FLOAT16_MAX = 65504.0
 GATES = {"lstm": 4, "peephole": 4, "gru": 3, "rnn": 1}
 # rows of torch's matrices by gate: lstm i f g o, gru r z n; ours: lstm o i f g, so that three
 # sigmoids are neighbours, and i f lie beside g c
@@ -63,12 +64,25 @@ class PackedWeights:
         """Whether logits may overflow: no network that was trained well does."""
         if self.config.nonlinearity == "relu":
             return True
-        arrays = (self.table, self.embedding, self.entrance, *self.products, *self.peepholes)
-        return any(
-            not -WEIGHT_MAX < array.min() <= array.max() < WEIGHT_MAX
-            for array in arrays
-            if array is not None
+        arrays = (self.table, self.embedding, *self.matrices, *self.peepholes)
+        return not all(_within(array, WEIGHT_MAX) for array in arrays if array is not None)
+
+    @property
+    def fits_float16(self) -> bool:
+        """Whether float16 has the matrices, but for rounding."""
+        return all(
+            part.dtype == np.float32 and _within(part, FLOAT16_MAX) for part in self.matrices
         )
+
+    @property
+    def matrices(self) -> tuple[Array, ...]:
+        """What a token is multiplied with: all that is read of the weights at each."""
+        return self.products if self.entrance is None else (self.entrance, *self.products)
+
+    @property
+    def num_read(self) -> int:
+        """How many numbers a step reads, roughly."""
+        return sum(part.size for part in self.matrices)
 
     @property
     def num_columns(self) -> int:
@@ -107,6 +121,11 @@ def pack(
         if config.cell_type == "peephole"
         else (),
     )
+
+
+def _within(array: Array, limit: float) -> bool:
+    """Return whether all of `array` is a number of less than `limit`, whatever its sign."""
+    return bool(-limit < array.min() <= array.max() < limit)
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:

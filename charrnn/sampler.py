@@ -2,11 +2,10 @@
 
 One sample streams. Many are drawn side by side, and told in order: pieces of the first that is not
 complete, the others wait. Prints nothing, and on a CPU imports no torch unless that pays. Who
-steps one sample, and when, depends on the model alone: a longer sample begins with the shorter.
+steps one sample, and when, depends on the model and the machine, not on how long it will be.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,17 +17,16 @@ from charrnn.cores import num_usable_cores
 from charrnn.draft import Assignment, Draft
 from charrnn.drawing import Chooser
 from charrnn.errors import ConfigError
-from charrnn.growing import Event, Leg, grow, grow_one
+from charrnn.growing import Event, grow, grow_one
+from charrnn.halfsize import turns_of_one
 from charrnn.modeldir import StoredModel
-from charrnn.packing import PackedWeights, pack
+from charrnn.packing import pack
 from charrnn.sidebyside import in_order
 from charrnn.stepper import Backend, NumpyBackend, Stepper
 from charrnn.stops import StopFilter
 from charrnn.tokenizer import Tokenizer
 
 SLOW_WORK = 6e10  # multiplications that NumPy needs a second for, as importing torch does
-LARGE = 1 << 19  # numbers in the products, of networks for which half-size weights are quicker
-PATIENCE = 5e10  # of them, read by NumPy for one stream in about three seconds
 SOME_LENGTH = 100  # tokens, as a guess, of a document without a limit
 SEEDS = Range(0, 2**64 - 1)
 MIN_GROUP = 32  # samples: with fewer the products are too thin
@@ -62,7 +60,7 @@ def sample(
     if config.length == 0 and not ends:
         num_samples = 1  # the first is without end
     packed = pack(stored.config, stored.weights)
-    work = (config.length or SOME_LENGTH) * num_samples * _num_weights(packed)
+    work = (config.length or SOME_LENGTH) * num_samples * packed.num_read
     first, others = choose_backends(device, 0 if num_samples == 1 else work)
     at_once = num_usable_cores() if work >= SLOW_WORK and others.on_cores else 1
     many = Many(others, at_once)
@@ -166,7 +164,7 @@ def _sample_groups(
     """Yield the events of all samples; `stepper` reads what they begin with, `tokens`, once."""
     logits, state = stepper.read(tokens), stepper.state
     if num_samples == 1:
-        yield from grow_one(Draft(assignment, 0), _legs(stepper), make_chooser(), logits)
+        yield from grow_one(Draft(assignment, 0), turns_of_one(stepper), make_chooser(), logits)
         return
 
     def prepare(indexes: Sequence[int]) -> Callable[[], Iterator[Event]]:
@@ -181,28 +179,3 @@ def _sample_groups(
         yield from grow(drafts, own, chooser, np.repeat(logits, len(drafts), axis=0))
 
     yield from in_order(map(prepare, many.groups(num_samples)), many.at_once)
-
-
-def _legs(stepper: Stepper) -> Iterator[Leg]:
-    """Yield who steps one stream: after some seconds of NumPy half-size weights, if they pay.
-
-    They need torch, whose import takes a second.
-    """
-    packed = stepper.packed
-    num_weights = _num_weights(packed)
-    if not isinstance(stepper.backend, NumpyBackend) or num_weights < LARGE or packed.may_overflow:
-        yield stepper, None
-        return
-    yield stepper, int(PATIENCE / num_weights)
-    with suppress(ImportError, OSError, MemoryError):  # what goes well must not end by this
-        from charrnn.torch_backend import Float16Backend
-
-        if Float16Backend.is_possible(packed):
-            quicker = stepper.resized(1, Float16Backend())
-            quicker.state, stepper = stepper.state, quicker
-    yield stepper, None
-
-
-def _num_weights(packed: PackedWeights) -> int:
-    """Return how many numbers a step reads, roughly."""
-    return sum(part.size for part in packed.products)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from charrnn import fbgemm, onednn
-from charrnn.packing import Array, PackedWeights
+from charrnn.packing import Array
 from charrnn.stepper import Call, NumpyBackend, Tokens
 
 DEPTH = 64  # bfloat16 matrix units like inner sizes that are a multiple of this
@@ -129,26 +129,13 @@ class Float16Backend(NumpyBackend):
 
     def __init__(self) -> None:
         super().__init__(np.float32)
-        self._half = Placed(self._halve)
-
-    @staticmethod
-    def is_possible(packed: PackedWeights) -> bool:
-        """Return whether float16 has the weights, and this machine products with them."""
-        matrices = [part for part in (packed.entrance, *packed.products) if part is not None]
-        return fbgemm.is_possible() and all(
-            part.dtype == np.float32 and fbgemm.is_in_range(torch.from_numpy(part))
-            for part in matrices
-        )
-
-    @staticmethod
-    def _halve(matrix: Array) -> Tensor:
-        return fbgemm.lay_out(torch.from_numpy(np.ascontiguousarray(matrix[:-1].T)))
+        self._half = Placed(lambda matrix: fbgemm.lay_out(matrix[:-1]))
 
     def product(self, inputs: Array, matrix: Array, outputs: Array) -> Call:
         """See Backend; the last of `inputs` is 1, so that the last row of `matrix` is a bias."""
-        laid, bias = self._half(matrix), torch.from_numpy(matrix[-1])
-        rows, target = torch.from_numpy(np.atleast_2d(inputs)[:, :-1]), torch.from_numpy(outputs)
-        return lambda: target.copy_(fbgemm.product(rows, laid, bias).view_as(target))
+        laid, bias = self._half(matrix), matrix[-1]
+        rows, sums = torch.from_numpy(np.atleast_2d(inputs)[:, :-1]), np.atleast_2d(outputs)
+        return lambda: np.add(fbgemm.product(rows, laid).numpy(), bias, sums)
 
 
 def padded(depth: int) -> int:

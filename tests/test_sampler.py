@@ -1,91 +1,24 @@
 """Samples are what a slow loop over the whole prefix draws, in order, whatever is drawn beside."""
 
 import itertools
-import math
 import subprocess
 import sys
 import threading
 import tracemalloc
-from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 import reference
+from drawn import NAMES, STREAM, draw_all, make_model, plain_draw
 
 from charrnn import sampler
-from charrnn.config import ModelConfig, SampleConfig
-from charrnn.draft import Done, Piece
-from charrnn.drawing import uniforms
+from charrnn.config import SampleConfig
+from charrnn.draft import Piece
 from charrnn.errors import ConfigError, DeviceError, TokenizerError
-from charrnn.modeldir import StoredModel, weight_shapes
 from charrnn.sampler import opening, sample
 from charrnn.stepper import NumpyBackend
 from charrnn.tokenizer import Tokenizer
 from charrnn.tokenizer_json import byte_alphabet
-
-STREAM = Tokenizer("char", tuple("\n abcdefg"))
-NAMES = Tokenizer("char", ("<s>", "</s>", *"\n abcdefg"))
-SEED = 17
-
-
-def make_model(tokenizer, cell="lstm", num_layers=2, scale=0.9):
-    config = ModelConfig(
-        vocab_size=len(tokenizer),
-        cell_type=cell,
-        embedding_size=4,
-        hidden_size=6,
-        num_layers=num_layers,
-    )
-    random = np.random.default_rng(8)
-    weights = {
-        name: random.normal(0, scale, shape).astype(np.float32)
-        for name, shape in weight_shapes(config).items()
-    }
-    defaults = SampleConfig(length=30)
-    return StoredModel(Path("run"), config, tokenizer, weights, defaults, "", None)
-
-
-def draw_all(model, num_samples=1, *, stops=(), prompt="", seed=SEED, **options):
-    """Return the Dones, having checked that the events come in order and fit together."""
-    config = SampleConfig(**{"length": 30, **options})
-    events = list(
-        sample(model, config, prompt=prompt, seed=seed, num_samples=num_samples, stops=tuple(stops))
-    )
-    dones = [event for event in events if isinstance(event, Done)]
-    assert [done.index for done in dones] == list(range(num_samples))
-    told = 0
-    texts = [""] * num_samples
-    for event in events:
-        assert event.index == told
-        if isinstance(event, Done):
-            told += 1
-        else:
-            assert event.text
-            texts[event.index] += event.text
-    assert texts == [done.text for done in dones]
-    return dones
-
-
-def plain_draw(model, first, length, index=0, temperature=1.0, seed=SEED):
-    """Return ids and sum of ln p, drawn by reading the whole prefix anew for each token."""
-    numbers, ids, logprob = uniforms(seed, index), list(first), 0.0
-    banned = [i for i in (model.tokenizer.unk_id, model.tokenizer.bos_id) if i is not None]
-    for _ in range(length):
-        logits, _ = reference.run(
-            model.config.cell_type, ids, model.weights, model.config.num_layers
-        )
-        shares = np.exp(logits[-1]) / np.exp(logits[-1]).sum()
-        tempered = shares ** (1 / temperature)
-        tempered[banned] = 0
-        sums = np.cumsum(tempered / tempered.sum())
-        token = int(np.searchsorted(sums, next(numbers), side="right"))
-        logprob += math.log(shares[token])
-        ids.append(token)
-        if token == model.tokenizer.eos_id:
-            break
-    return ids[len(first) :], logprob
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
@@ -342,74 +275,6 @@ def test_much_work_is_done_on_a_gpu_that_is_there_unless_the_cpu_is_asked_for(mo
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert backends("auto", 1e12)[:2] == ("NumpyBackend", "TorchBackend")
     assert backends("auto", 1e9)[:2] == backends("cpu", 1e12)[:2] == ("NumpyBackend",) * 2
-
-
-@pytest.fixture
-def num_read(monkeypatch):
-    """Let another stepper take over after 10 tokens; return how many each kind of backend read."""
-    from charrnn.torch_backend import Float16Backend
-
-    read = Counter()
-    step = sampler.Stepper.step
-
-    def count(self, token):
-        read[type(self.backend).__name__] += 1
-        return step(self, token)
-
-    monkeypatch.setattr(sampler.Stepper, "step", count)
-    monkeypatch.setattr(sampler, "LARGE", 0)
-    monkeypatch.setattr(sampler, "_num_weights", lambda packed: 100)
-    monkeypatch.setattr(sampler, "PATIENCE", 1050)
-    monkeypatch.setattr(Float16Backend, "is_possible", lambda packed: True)
-    monkeypatch.setattr(Float16Backend, "product", NumpyBackend.product)
-    return read
-
-
-@pytest.mark.parametrize("cell", ["lstm", "peephole", "gru", "rnn"])
-def test_half_size_weights_go_on_where_numpy_stopped(cell, num_read):
-    model = make_model(STREAM, cell)
-    (done,) = draw_all(model, prompt="ab")
-    wanted, logprob = plain_draw(model, STREAM.encode("ab"), 30)
-    assert done.text == STREAM.decode(wanted)
-    assert done.logprob == pytest.approx(logprob, abs=1e-4)
-    assert num_read == {"NumpyBackend": 2 + 10, "Float16Backend": 30 - 1 - 10}
-
-
-def test_a_sample_that_ends_before_never_sees_them(num_read):
-    assert draw_all(make_model(STREAM), length=10)[0].tokens == 10
-    assert num_read == {"NumpyBackend": 1 + 9}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        ("LARGE", 101),
-        ("torch_backend", None),  # an import that fails
-        ("is_possible", lambda packed: False),
-        ("may_overflow", True),
-        ("backend", None),
-    ],
-    ids=lambda change: change[0],
-)
-def test_numpy_goes_on_where_they_do_not_pay_or_cannot_be(change, num_read, monkeypatch):
-    from charrnn import torch_backend
-
-    name, value = change
-    if name == "LARGE":
-        monkeypatch.setattr(sampler, name, value)
-    elif name == "torch_backend":
-        monkeypatch.setitem(sys.modules, "charrnn.torch_backend", value)
-    elif name == "is_possible":
-        monkeypatch.setattr(torch_backend.Float16Backend, name, value)
-    elif name == "may_overflow":
-        monkeypatch.setattr(sampler.PackedWeights, name, value)
-    else:
-        other = torch_backend.TorchBackend("cpu")
-        monkeypatch.setattr(sampler, "choose_backends", lambda device, work: (other, other))
-    (done,) = draw_all(make_model(STREAM), prompt="ab")
-    wanted, _ = plain_draw(make_model(STREAM), STREAM.encode("ab"), 30)
-    assert done.text == STREAM.decode(wanted)
-    assert num_read == {"TorchBackend" if name == "backend" else "NumpyBackend": 2 + 29}
 
 
 def test_a_device_that_is_not_there_is_an_error(monkeypatch):

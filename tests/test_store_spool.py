@@ -71,7 +71,16 @@ def test_a_spool_has_no_name_and_what_it_showed_outlives_it(tmp_path, monkeypatc
     assert descriptors() == before
 
 
-@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system has no nameless files")
+@pytest.fixture
+def nameless_files(tmp_path):
+    """Skip where `tmp_path` has no files without a name."""
+    try:
+        os.close(os.open(tmp_path, os.O_RDWR | os.O_TMPFILE))
+    except (AttributeError, OSError):
+        pytest.skip("this file system has no nameless files")
+
+
+@pytest.mark.usefixtures("nameless_files")
 def test_a_spool_needs_no_removal_of_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "unlink", pytest.fail)
     ArraySpool(np.uint8, tmp_path).append(np.arange(3))
@@ -141,7 +150,7 @@ def test_a_directory_that_takes_no_file_is_a_plain_error(tmp_path, monkeypatch, 
         assert names(tmp_path) == []
 
 
-@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="this system has no nameless files")
+@pytest.mark.usefixtures("nameless_files")
 def test_where_no_nameless_file_can_be_a_spool_loses_its_name(tmp_path):
     with FailingOs(1, errno.EOPNOTSUPP)() as system:
         spool = ArraySpool(np.uint8, tmp_path)

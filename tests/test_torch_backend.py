@@ -80,12 +80,19 @@ def test_half_size_weights_change_the_loss_by_less_than_a_thousandth(cell, is_ta
     assert 0 < np.abs(half - exact).max() < 0.01
 
 
-@pytest.mark.skipif(not fbgemm.is_possible(), reason="torch has no FBGEMM here")
-def test_half_size_weights_are_for_float32_within_the_range_of_float16():
+@pytest.mark.parametrize("value", [65504, -7e4, float("inf"), float("nan")])
+def test_weights_beyond_float16_are_found_out(value):
     packed = random_network()
-    assert Float16Backend.is_possible(packed)
-    packed.products[1][3, 5] = 1e5
-    assert not Float16Backend.is_possible(packed)
-    packed.products[1][3, 5] = 0
+    assert packed.fits_float16
+    packed.products[1][3, 5] = value
+    assert not packed.fits_float16
     double = pack(packed.config, LanguageModel(packed.config).to_weights(), np.float64)
-    assert not Float16Backend.is_possible(double)
+    assert not double.fits_float16
+
+
+def test_the_matrix_of_the_entrance_is_asked_about_too(monkeypatch):
+    monkeypatch.setattr(packing, "TABLE_MAX", 0)
+    packed = random_network()
+    assert packed.fits_float16
+    packed.entrance[0, 0] = 1e5
+    assert not packed.fits_float16

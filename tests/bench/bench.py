@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 MARKS = ("<!-- bench -->\n", "<!-- /bench -->\n")
 TRAINED = [(256, 1), (512, 1), (512, 2)]
 SAMPLED = [(256, 1, 1), (512, 2, 1), (512, 2, 256)]
-STREAMED = [(512, 1), (512, 2)]
+STREAMED = [(512, 2), (1024, 1)]
 
 
 def measure(contestant, *numbers):
@@ -54,7 +54,7 @@ def bench_sample(seconds, repeats):
         name = f"sample {num} at a time, {layers} x {hidden}"
         yield contest(name, "charrnn_sample", others, repeats, hidden, layers, float(seconds), num)
     for hidden, layers in STREAMED:
-        others = ("charrnn_sample", "hand_sample", "product_limit")
+        others = ("charrnn_sample", "hand_sample", "product_limit", "half_limit")
         name = f"sample on and on, {layers} x {hidden}"
         yield contest(name, "charrnn_stream", others, repeats, hidden, layers, float(seconds))
 
@@ -125,7 +125,8 @@ LABELS = {
     "bf16_limit": "the bfloat16 products alone",
     "charrnn_sample": "its first seconds",
     "hand_sample": "stepping nn.LSTM",
-    "product_limit": "the matrix products alone",
+    "product_limit": "the matrix products alone (float32)",
+    "half_limit": "the matrix products alone (float16)",
 }
 
 

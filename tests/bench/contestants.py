@@ -81,12 +81,14 @@ def charrnn_sample(hidden_size, num_layers, seconds, num_samples=1):
 
     prepare_sampling()
     from charrnn.config import SampleConfig
-    from charrnn.sampler import PATIENCE, sample
+    from charrnn.halfsize import LARGE, num_first
+    from charrnn.sampler import sample
 
     stored = stored_model(hidden_size, num_layers)
     length, rate = 100, 0.0
     num_weights = sum(weights.size for weights in stored.weights.values())
-    longest = PATIENCE / num_weights if num_samples == 1 else float("inf")
+    goes_on = num_samples == 1 and num_weights > LARGE
+    longest = num_first(num_weights) if goes_on else float("inf")
     while True:  # the first, short runs tell how long the last may be
         began = time.perf_counter()
         options = SampleConfig(length=length)
@@ -103,9 +105,11 @@ def charrnn_stream(hidden_size, num_layers, seconds):
     from charrnn.cli.threads import prepare_sampling
 
     prepare_sampling()
+    from charrnn import fbgemm
     from charrnn.config import SampleConfig
     from charrnn.sampler import sample
 
+    assert fbgemm.is_possible()
     stored = stored_model(hidden_size, num_layers)
     stream = sample(stored, SampleConfig(length=0), seed=1, keep_text=False)
     while "charrnn.torch_backend" not in sys.modules:
@@ -160,15 +164,30 @@ def fp32_limit(hidden_size, num_layers, seconds):
 
 
 def product_limit(hidden_size, num_layers, seconds, num_samples=1):
-    """Return tokens per second of one stream were it its matrix products alone."""
+    """Return tokens per second of one stream were it its matrix products alone, in NumPy."""
     from charrnn.cli.threads import prepare_sampling
 
     prepare_sampling()
     import limits
 
-    per_step = 1 / limits.vector_product_rate(hidden_size, 4 * hidden_size)
-    per_step += (num_layers - 1) / limits.vector_product_rate(2 * hidden_size, 4 * hidden_size)
-    return 1 / (per_step + 1 / limits.vector_product_rate(hidden_size, V))
+    return step_limit(limits.vector_product_rate, hidden_size, num_layers)
+
+
+def half_limit(hidden_size, num_layers, seconds):
+    """Return tokens per second of one stream were it its products with float16 weights alone."""
+    from charrnn.cli.threads import prepare_sampling
+
+    prepare_sampling()
+    import limits
+
+    return step_limit(limits.half_product_rate, hidden_size, num_layers)
+
+
+def step_limit(product_rate, hidden_size, num_layers):
+    """Return steps per second of one stream, by the rate of one vector times a matrix."""
+    per_step = 1 / product_rate(hidden_size, 4 * hidden_size)
+    per_step += (num_layers - 1) / product_rate(2 * hidden_size, 4 * hidden_size)
+    return 1 / (per_step + 1 / product_rate(hidden_size, V))
 
 
 if __name__ == "__main__":

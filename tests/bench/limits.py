@@ -54,6 +54,19 @@ def vector_product_rate(size, columns, seconds=0.3):
     return count / (time.perf_counter() - began)
 
 
+def half_product_rate(size, columns, seconds=0.3):
+    """Return vector-matrix products per second with float16 weights."""
+    from charrnn import fbgemm
+
+    fbgemm.is_possible()
+    vector, laid = torch.ones(1, size), fbgemm.lay_out(np.ones((size, columns), np.float32))
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        fbgemm.product(vector, laid)
+        count += 1
+    return count / (time.perf_counter() - began)
+
+
 def _timed(call):
     began = time.perf_counter()
     call()
