@@ -21,10 +21,10 @@ def is_possible() -> bool:
     ones = torch.ones(2, 16, dtype=torch.bfloat16)
     try:
         laid = lay_out(ones, len(ones))
-        found = product(ones, laid) + product_and_sum(ones, laid, ones[:, :2])
+        found = product(ones, laid, ones[0, :2]) + product_and_sum(ones, laid, ones[:, :2])
     except (RuntimeError, AttributeError, TypeError, ValueError, NotImplementedError):
         return False  # another signature, or none
-    return found.tolist() == [[33.0, 33.0]] * 2
+    return found.tolist() == [[34.0, 34.0]] * 2
 
 
 def lay_out(weights: Tensor, num_rows: int) -> Tensor:
@@ -33,9 +33,12 @@ def lay_out(weights: Tensor, num_rows: int) -> Tensor:
     return laid
 
 
-def product(rows: Tensor, laid: Tensor) -> Tensor:
-    """Return `rows` (B, K) times the transposed weights (N, K) of `lay_out`: (B, N), bfloat16."""
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, laid, None, "none", [], "")
+def product(rows: Tensor, laid: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return `rows` (B, K) times the transposed weights (N, K) of `lay_out`, plus `bias` (N,).
+
+    All are bfloat16, as is the result (B, N).
+    """
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, laid, bias, "none", [], "")
     return found
 
 

@@ -105,21 +105,26 @@ class Bfloat16Backend(NumpyBackend):
         self._low = Placed(self._lower)
 
     def _lower(self, matrix: Array) -> Tensor:
-        low = lower(matrix)
+        low = lower(matrix[:-1])
         return onednn.lay_out(low.t().contiguous(), self.group_size) if self._laid_out else low
 
     def product(self, inputs: Array, matrix: Array, outputs: Array) -> Call:
+        """See Backend; the last of `inputs` is 1, so that the last row of `matrix` is a bias."""
         if inputs.ndim == 1:
             return super().product(inputs, matrix, outputs)
-        low_matrix = self._low(matrix)
-        low_inputs = torch.zeros(len(inputs), padded(len(matrix)), dtype=torch.bfloat16)
-        begin, source = low_inputs[:, : inputs.shape[1]], torch.from_numpy(inputs)
+        low_matrix, bias = self._low(matrix), torch.from_numpy(matrix[-1]).bfloat16()
+        depth = inputs.shape[1] - 1  # without the 1, for good sizes have no room for it
+        low_inputs = torch.zeros(len(inputs), padded(depth), dtype=torch.bfloat16)
+        begin, source = low_inputs[:, :depth], torch.from_numpy(inputs[:, :depth])
         target = torch.from_numpy(outputs)
-        times = onednn.product if self._laid_out else torch.mm
+        if self._laid_out:
+            times = partial(onednn.product, low_inputs, low_matrix, bias)
+        else:
+            times = partial(torch.addmm, bias, low_inputs, low_matrix)
 
         def multiply() -> None:
             begin.copy_(source)
-            target.copy_(times(low_inputs, low_matrix))
+            target.copy_(times())
 
         return multiply
 

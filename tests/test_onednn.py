@@ -24,6 +24,8 @@ def test_products_with_laid_out_weights_are_the_products():
     found, more = onednn.product(rows, laid), onednn.product_and_sum(rows, laid, summand)
     assert found.dtype == more.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), exact, rtol=0.01, atol=0.01)
+    biased = onednn.product(rows, laid, summand[0]).float()
+    torch.testing.assert_close(biased, exact + summand[0].float(), rtol=0.01, atol=0.02)
     torch.testing.assert_close(more.float(), exact + summand.float(), rtol=0.01, atol=0.02)
 
 
