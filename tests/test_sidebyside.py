@@ -77,6 +77,22 @@ def test_threads_end_when_the_caller_stops():
     assert not any(thread.is_alive() for thread in threads)
 
 
+class SlowToGo:
+    """Makes one item, and takes its time when it is let go of, as a network's buffers may."""
+
+    def __call__(self):
+        yield threading.current_thread()
+
+    def __del__(self):
+        time.sleep(0.2)
+
+
+def test_no_thread_is_left_when_all_is_told():
+    threads = list(in_order((SlowToGo() for _ in range(3)), 2))
+    assert len(set(threads)) == 3
+    assert not any(thread.is_alive() for thread in threads)
+
+
 def test_the_caller_may_stop_on_one_of_its_own_threads():
     stopped = threading.Event()
 
