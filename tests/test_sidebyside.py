@@ -1,11 +1,13 @@
 """Generators on threads: their order, their errors, and that none is left behind."""
 
 import itertools
+import queue
 import threading
 import time
 
 import pytest
 
+from charrnn import sidebyside
 from charrnn.sidebyside import in_order
 
 COUNTS = [0, 3, 1, 40, 2]
@@ -77,18 +79,18 @@ def test_threads_end_when_the_caller_stops():
     assert not any(thread.is_alive() for thread in threads)
 
 
-class SlowToGo:
-    """Makes one item, and takes its time when it is let go of, as a network's buffers may."""
+class SlowToGo(queue.Queue):
+    """Keeps a thread for a while that has said its last."""
 
-    def __call__(self):
-        yield threading.current_thread()
+    def put(self, item):
+        super().put(item)
+        if item is None:
+            time.sleep(0.2)
 
-    def __del__(self):
-        time.sleep(0.2)
 
-
-def test_no_thread_is_left_when_all_is_told():
-    threads = list(in_order((SlowToGo() for _ in range(3)), 2))
+def test_no_thread_is_left_when_all_is_told(monkeypatch):
+    monkeypatch.setattr(sidebyside, "SimpleQueue", SlowToGo)
+    threads = list(in_order([lambda: iter([threading.current_thread()])] * 3, 2))
     assert len(set(threads)) == 3
     assert not any(thread.is_alive() for thread in threads)
 
