@@ -20,6 +20,7 @@ from charrnn.costs import (
 LAYER_BATCH = 32  # streams, at char level
 WINDOW = 64  # tokens per window
 MANY_TOKENS = 2_000_000  # from here on more units pay sooner
+FEW_TOKENS = 250_000  # up to here later
 STREAM_WINDOWS = 4  # windows that a stream should at least hold
 PEAK_RATE = 0.015  # of an LSTM with 256 units
 RATE_FACTORS = {"lstm": 1.0, "peephole": 1.0, "gru": 0.5, "rnn": 0.2}
@@ -31,7 +32,8 @@ REGULARISERS = [
     (8, (0.1, 0.0, 0.0), (0.3, 0.0, 0.0)),
     (16, (0.2, 0.1, 0.0), (0.3, 0.1, 0.0)),
     (40, (0.2, 0.2, 0.0), (0.3, 0.2, 0.0)),
-    (100, (0.5, 0.3, 0.0), (0.6, 0.5, 0.2)),
+    (100, (0.5, 0.3, 0.0), (0.5, 0.5, 0.1)),
+    (200, (0.5, 0.5, 0.0), (0.5, 0.5, 0.1)),
     (math.inf, (0.5, 0.5, 0.0), (0.6, 0.5, 0.2)),
 ]
 WARMUP_STEPS, WARMUP_SHARE = 50, 0.1  # of the run, the smaller of both
@@ -95,7 +97,8 @@ def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
     if facts.device == "cuda":
         seconds *= 30
     medium = 400 if facts.num_tokens >= MANY_TOKENS else 1500
-    sizes = [(25, 192), (100, 256), (150, 384), (medium, 512), (6000, 768), (math.inf, 1024)]
+    small = 400 if facts.num_tokens <= FEW_TOKENS else 150
+    sizes = [(25, 192), (100, 256), (small, 384), (medium, 512), (6000, 768), (math.inf, 1024)]
     hidden = next(size for limit, size in sizes if seconds <= limit)
     if facts.num_tokens < 50_000:
         hidden = min(hidden, 256 if facts.num_tokens > 10_000 else 128)

@@ -38,6 +38,15 @@ def test_of_ten_minutes_a_long_text_makes_more_than_a_short_one():
     assert [hidden(9_000_000, seconds) for seconds in (180.0, 399.0, 401.0)] == [512, 512, 768]
 
 
+def test_of_three_minutes_a_short_text_makes_less():
+    def hidden(num_tokens, seconds):
+        config = TrainConfig(max_time=seconds)
+        return make_plan(config, Facts(num_tokens, 65, "cpu")).config.hidden_size
+
+    assert [hidden(n, 180.0) for n in (90_000, 250_000, 250_001)] == [384, 384, 512]
+    assert [hidden(90_000, seconds) for seconds in (60.0, 399.0, 401.0)] == [256, 384, 512]
+
+
 def test_a_large_vocabulary_shares_one_matrix():
     def shape(vocab_size, **options):
         config = TrainConfig(max_time=3600.0, **options)
