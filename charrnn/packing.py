@@ -94,6 +94,11 @@ class PackedWeights:
         """What the true hidden vector is multiplied with before a product reads it."""
         return 2.0 if self.config.cell_type in ("lstm", "peephole") else 1.0
 
+    @property
+    def hidden_bound(self) -> float | None:
+        """What none of those numbers exceeds, whatever its sign; None where nothing says so."""
+        return None if self.may_overflow else self.hidden_scale
+
 
 @np.errstate(over="ignore", invalid="ignore")
 def pack(

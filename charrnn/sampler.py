@@ -128,11 +128,11 @@ def choose_backends(device: str, work: float) -> tuple[Backend, Backend]:
         if found != "cpu":
             return NumpyBackend(), TorchBackend(found)
     if device in ("auto", "cpu"):
-        if work < SLOW_WORK or not _has_bfloat16_units():
+        if work < SLOW_WORK or not _has_matrix_units():
             return NumpyBackend(), NumpyBackend()
-        from charrnn.torch_backend import Bfloat16Backend
+        from charrnn.torch_backend import for_batches
 
-        return NumpyBackend(), Bfloat16Backend()
+        return NumpyBackend(), for_batches()
     from charrnn.machine import choose_device
     from charrnn.torch_backend import TorchBackend
 
@@ -145,12 +145,13 @@ def _may_have_gpu() -> bool:
     return any(Path(place).exists() for place in ("/dev/nvidiactl", "/dev/dxg"))
 
 
-def _has_bfloat16_units() -> bool:
-    """Return whether this CPU says that it multiplies bfloat16; Linux only."""
+def _has_matrix_units() -> bool:
+    """Return whether this CPU says that it multiplies bfloat16 or int8; Linux only."""
     try:
-        return b"_bf16" in Path("/proc/cpuinfo").read_bytes()
+        flags = Path("/proc/cpuinfo").read_bytes()
     except OSError:
         return False
+    return b"_bf16" in flags or b"_vnni" in flags
 
 
 def _sample_groups(

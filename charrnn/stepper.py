@@ -45,8 +45,11 @@ class Backend(Protocol):
     def constant(self, value: float) -> Any:
         """Return a scalar that is quick to calculate with."""
 
-    def product(self, inputs: Buffer, matrix: Buffer, outputs: Buffer) -> Call:
-        """Return a call that writes inputs @ matrix to `outputs`."""
+    def product(self, inputs: Buffer, matrix: Buffer, outputs: Buffer, bound: float | None) -> Call:
+        """Return a call that writes inputs @ matrix to `outputs`.
+
+        The last of the inputs is 1, and the others lie in [-bound, bound] if that is known.
+        """
 
     def rows(self, table: Buffer, tokens: Tokens, outputs: Buffer) -> Buffer:
         """Return the rows of `table` for `tokens`, perhaps in `outputs`."""
@@ -81,7 +84,7 @@ class NumpyBackend:
     def constant(self, value: float) -> Array:
         return np.array(value, self.dtype)  # quicker than a Python number
 
-    def product(self, inputs: Array, matrix: Array, outputs: Array) -> Call:
+    def product(self, inputs: Array, matrix: Array, outputs: Array, bound: float | None) -> Call:
         return partial(np.dot, inputs, matrix, outputs)
 
     def rows(self, table: Array, tokens: Tokens, outputs: Array) -> Array:
@@ -129,7 +132,7 @@ class Stepper:
         """
         layers = self._layers
         advance, _, logits = layers[-1]
-        inner = self._quieted(self.backend.product(*self._inner))
+        inner = self._quieted(self.backend.product(*self._inner, self.packed.hidden_bound))
         self._layers = [*layers[:-1], (advance, inner, logits)]
         for token in tokens[:-1]:
             self.step(token)
@@ -181,7 +184,7 @@ class Stepper:
         width = columns if layer + 1 < config.num_layers else config.vocab_size
         above = outputs[..., columns : columns + width]
         advance = self._quieted(self._make_advance(layer, seen, hidden))
-        product = self._quieted(backend.product(inputs, matrix, outputs))
+        product = self._quieted(backend.product(inputs, matrix, outputs, packed.hidden_bound))
         self._layers.append((advance, product, above))
         self._hiddens.append(hidden)
         self._inner = inputs, matrix[:, :columns], seen  # of the top layer: all but the logits
@@ -218,7 +221,7 @@ class Stepper:
         inputs = backend.zeros(self.batch_size, len(entrance))
         inputs[..., -1] = 1
         vectors = backend.zeros(self.batch_size, len(entrance) - 1)
-        product = backend.product(inputs, entrance, outputs)
+        product = backend.product(inputs, entrance, outputs, None)
 
         def embed(tokens: Tokens) -> Buffer:
             inputs[..., :-1] = backend.rows(embedding, tokens, vectors)

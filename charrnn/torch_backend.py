@@ -5,15 +5,16 @@ Importing this module imports torch; a stepper on NumPy alone does not need it.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from charrnn import fbgemm, onednn
+from charrnn import fbgemm, int8, onednn
+from charrnn.machine import cpu_multiplies_bf16
 from charrnn.packing import Array
-from charrnn.stepper import Call, NumpyBackend, Tokens
+from charrnn.stepper import Backend, Call, NumpyBackend, Tokens
 
 DEPTH = 64  # bfloat16 matrix units like inner sizes that are a multiple of this
 
@@ -40,16 +41,19 @@ class TorchMath:
         return torch.tanh(value, out=out)
 
 
-class Placed:
+T = TypeVar("T")
+
+
+class Placed(Generic[T]):
     """Weights that were brought into another form: once for each array, which is kept alive."""
 
-    def __init__(self, make: Callable[[Array], Tensor]) -> None:
+    def __init__(self, make: Callable[..., T]) -> None:
         self._make = make
-        self._made: dict[int, tuple[Array, Tensor]] = {}
+        self._made: dict[int, tuple[Array, T]] = {}
 
-    def __call__(self, weights: Array) -> Tensor:
+    def __call__(self, weights: Array, *options: Any) -> T:
         if id(weights) not in self._made:
-            self._made[id(weights)] = weights, self._make(weights)
+            self._made[id(weights)] = weights, self._make(weights, *options)
         return self._made[id(weights)][1]
 
 
@@ -82,7 +86,7 @@ class TorchBackend:
     def constant(self, value: float) -> Tensor:
         return torch.tensor(value, device=self.device, dtype=self.dtype)
 
-    def product(self, inputs: Tensor, matrix: Tensor, outputs: Tensor) -> Call:
+    def product(self, inputs: Tensor, matrix: Tensor, outputs: Tensor, bound: float | None) -> Call:
         return partial(torch.mm, inputs, matrix, out=outputs)
 
     def rows(self, table: Tensor, tokens: Tokens, outputs: Tensor) -> Tensor:
@@ -108,10 +112,10 @@ class Bfloat16Backend(NumpyBackend):
         low = lower(matrix[:-1])
         return onednn.lay_out(low.t().contiguous(), self.group_size) if self._laid_out else low
 
-    def product(self, inputs: Array, matrix: Array, outputs: Array) -> Call:
+    def product(self, inputs: Array, matrix: Array, outputs: Array, bound: float | None) -> Call:
         """See Backend; the last of `inputs` is 1, so that the last row of `matrix` is a bias."""
         if inputs.ndim == 1:
-            return super().product(inputs, matrix, outputs)
+            return super().product(inputs, matrix, outputs, bound)
         low_matrix, bias = self._low(matrix), torch.from_numpy(matrix[-1]).bfloat16()
         depth = inputs.shape[1] - 1  # without the 1, for good sizes have no room for it
         low_inputs = torch.zeros(len(inputs), padded(depth), dtype=torch.bfloat16)
@@ -129,6 +133,44 @@ class Bfloat16Backend(NumpyBackend):
         return multiply
 
 
+class Int8Backend(NumpyBackend):
+    """NumPy but for the products, in integers of 8 bits where they serve: for batches."""
+
+    group_size = 128
+
+    def __init__(self, rest: Backend) -> None:
+        """`rest` makes the other products, on buffers of NumPy."""
+        super().__init__(np.float32)
+        self._rest = rest
+        self._laid = Placed(self._lay_out)
+
+    def use_one_core(self) -> None:
+        """Make torch compute on the calling thread alone."""
+        torch.set_num_threads(1)
+
+    def product(self, inputs: Array, matrix: Array, outputs: Array, bound: float | None) -> Call:
+        """See Backend; the last of `inputs` is 1, so that the last row of `matrix` is a bias."""
+        laid = None if inputs.ndim == 1 or bound is None else self._laid(matrix, bound)
+        if laid is None or bound is None:
+            return self._rest.product(inputs, matrix, outputs, bound)
+        rows, unit = inputs[:, :-1], bound / int8.LARGEST
+        scaled, integers = np.empty(rows.shape, np.float32), np.empty(rows.shape, np.uint8)
+        low_rows, bias = torch.from_numpy(integers), torch.from_numpy(matrix[-1])
+        per_unit, middle = np.float32(1 / unit), np.float32(int8.ZERO + 0.5)
+        target = torch.from_numpy(outputs)
+
+        def multiply() -> None:
+            np.multiply(rows, per_unit, scaled)
+            np.add(scaled, middle, scaled)
+            np.copyto(integers, scaled, "unsafe")  # cuts off what is behind the point
+            target.copy_(int8.product(low_rows, unit, laid, bias))
+
+        return multiply
+
+    def _lay_out(self, matrix: Array, bound: float) -> int8.Laid | None:
+        return int8.lay_out(matrix[:-1], bound, self.group_size)
+
+
 class Float16Backend(NumpyBackend):
     """NumPy but for the products, with weights in float16: for one stream of a large network."""
 
@@ -136,11 +178,17 @@ class Float16Backend(NumpyBackend):
         super().__init__(np.float32)
         self._half = Placed(lambda matrix: fbgemm.lay_out(matrix[:-1]))
 
-    def product(self, inputs: Array, matrix: Array, outputs: Array) -> Call:
+    def product(self, inputs: Array, matrix: Array, outputs: Array, bound: float | None) -> Call:
         """See Backend; the last of `inputs` is 1, so that the last row of `matrix` is a bias."""
         laid, bias = self._half(matrix), matrix[-1]
         rows, sums = torch.from_numpy(np.atleast_2d(inputs)[:, :-1]), np.atleast_2d(outputs)
         return lambda: np.add(fbgemm.product(rows, laid).numpy(), bias, sums)
+
+
+def for_batches() -> NumpyBackend:
+    """Return what steps many samples at once best on this CPU."""
+    rest = Bfloat16Backend() if cpu_multiplies_bf16() else NumpyBackend()
+    return Int8Backend(rest) if int8.is_possible() else rest
 
 
 def padded(depth: int) -> int:

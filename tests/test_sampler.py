@@ -11,7 +11,7 @@ import pytest
 import reference
 from drawn import NAMES, STREAM, draw_all, make_model, plain_draw
 
-from charrnn import sampler
+from charrnn import sampler, torch_backend
 from charrnn.config import SampleConfig
 from charrnn.draft import Piece
 from charrnn.errors import ConfigError, DeviceError, TokenizerError
@@ -206,7 +206,7 @@ def test_groups_on_threads_draw_the_same(tokenizer, monkeypatch):
     monkeypatch.setattr(sampler.NumpyBackend, "group_size", 3)
     wanted = draw_all(model, 11)
     monkeypatch.setattr(sampler, "SLOW_WORK", 0)
-    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: False)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: False)
     monkeypatch.setattr(sampler, "num_usable_cores", lambda: 3)
     started = []
     begin = threading.Thread.start
@@ -240,15 +240,16 @@ def test_another_backend_draws_the_same():
     assert [done.text for done in found] == [done.text for done in wanted]
 
 
-def test_much_work_is_done_in_bfloat16_where_that_is_quick(monkeypatch):
+def test_much_work_is_done_by_matrix_units_where_there_are_any(monkeypatch):
     def names(device, work):
         return [type(backend).__name__ for backend in sampler.choose_backends(device, work)]
 
     monkeypatch.setattr(sampler, "SLOW_WORK", 1)
-    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: False)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: False)
     assert names("auto", 2) == ["NumpyBackend", "NumpyBackend"]
-    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: True)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: True)
     assert names("cpu", 0) == ["NumpyBackend", "NumpyBackend"]
+    monkeypatch.setattr(torch_backend, "for_batches", lambda: torch_backend.Bfloat16Backend())
     assert names("auto", 2) == ["NumpyBackend", "Bfloat16Backend"]
     works = []
     choose = sampler.choose_backends
@@ -263,13 +264,33 @@ def test_much_work_is_done_in_bfloat16_where_that_is_quick(monkeypatch):
     assert {done.finish_reason for done in dones} == {"length", "end"}
 
 
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (b"flags : fpu avx512f avx512_bf16 amx_tile\n", True),
+        (b"flags : fpu avx2 avx_vnni\n", True),
+        (b"flags : fpu avx512f\n", False),
+        (None, False),
+    ],
+)
+def test_matrix_units_are_among_the_flags_of_the_cpu(flags, wanted, monkeypatch):
+    def read(path):
+        assert str(path) == "/proc/cpuinfo"
+        if flags is None:
+            raise FileNotFoundError
+        return flags
+
+    monkeypatch.setattr(sampler.Path, "read_bytes", read)
+    assert sampler._has_matrix_units() is wanted
+
+
 def test_much_work_is_done_on_a_gpu_that_is_there_unless_the_cpu_is_asked_for(monkeypatch):
     def backends(device, work):
         one, many = sampler.choose_backends(device, work)
         return type(one).__name__, type(many).__name__, getattr(many, "device", None)
 
     monkeypatch.setattr(sampler, "_may_have_gpu", lambda: True)
-    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: False)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: False)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert backends("auto", 1e12)[:2] == ("NumpyBackend", "NumpyBackend")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
@@ -298,7 +319,7 @@ def test_each_of_several_groups_keeps_to_one_core(monkeypatch):
         "use_one_core",
         lambda self: (calls.append(threading.get_ident()), one_core(self))[1],
     )
-    monkeypatch.setattr(sampler, "_has_bfloat16_units", lambda: False)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: False)
     monkeypatch.setattr(sampler.NumpyBackend, "group_size", 3)
     draw_all(make_model(STREAM), 8)
     assert calls == []

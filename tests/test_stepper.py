@@ -9,10 +9,11 @@ import reference
 import torch
 from torch import nn
 
+from charrnn import int8
 from charrnn.config import ModelConfig
 from charrnn.packing import pack
 from charrnn.stepper import NumpyBackend, Stepper
-from charrnn.torch_backend import Bfloat16Backend, TorchBackend
+from charrnn.torch_backend import Bfloat16Backend, Int8Backend, TorchBackend
 
 V, H = 11, 7
 SHAPES = [  # E, L, tied: one-hot, embedded, tied
@@ -210,11 +211,16 @@ def test_bfloat16_products_agree_to_their_precision():
 def test_weights_are_brought_to_torch_once_for_all_steppers(monkeypatch):
     config = make_config("peephole", shape=(5, 2, False))
     packed, made = pack(config, make_weights(config)), []
-    for backend in (TorchBackend("cpu"), Bfloat16Backend()):
+    places = [(TorchBackend("cpu"), "_placed"), (Bfloat16Backend(), "_low")]
+    if int8.is_possible():
+        places.append((Int8Backend(NumpyBackend()), "_laid"))
+    for backend, name in places:
         made.clear()
-        placed = backend._low if isinstance(backend, Bfloat16Backend) else backend._placed
+        placed = getattr(backend, name)
         make = placed._make
-        monkeypatch.setattr(placed, "_make", lambda w, make=make: (made.append(w), make(w))[1])
+        monkeypatch.setattr(
+            placed, "_make", lambda w, *a, make=make: (made.append(w), make(w, *a))[1]
+        )
         Stepper(packed, 4, backend).resized(3).resized(2).step(np.array([1, 2]))
         names = [id(weights) for weights in made]
         assert len(names) == len(set(names)) >= 2
