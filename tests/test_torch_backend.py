@@ -113,6 +113,22 @@ class Recorder(NumpyBackend):
 
 
 @pytest.mark.skipif(not int8.is_possible(), reason="needs VNNI, and torch's operators")
+def test_hidden_vectors_are_rounded_to_the_nearest_of_255_numbers():
+    random = np.random.default_rng(6)
+    matrix = random.normal(0, 0.1, (41, 30)).astype(np.float32)
+    nearest = random.integers(-126, 127, (9, 41))
+    rows = ((nearest + random.uniform(-0.49, 0.49, (9, 41))) / 63.5).astype(np.float32)
+    rows[0] = 2
+    rows[1] = -2
+    rows[:, -1] = 1  # which meets the bias
+    found = np.empty((9, 30), np.float32)
+    Int8Backend(NumpyBackend()).product(rows, matrix, found, 2.0)()
+    steps = np.abs(matrix[:-1]).max(axis=0) / 127
+    rounded = np.round(rows[:, :-1] * 63.5) / 63.5 @ (np.round(matrix[:-1] / steps) * steps)
+    np.testing.assert_allclose(found, rounded + matrix[-1], atol=1e-5)
+
+
+@pytest.mark.skipif(not int8.is_possible(), reason="needs VNNI, and torch's operators")
 def test_what_8_bits_cannot_hold_is_left_to_others():
     packed, tokens = random_network(), np.random.default_rng(5).integers(0, 11, (30, 4))
     packed.products[1][3] *= 1000  # all others of a column would be rounded to 0
