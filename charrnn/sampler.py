@@ -168,15 +168,13 @@ def _sample_groups(
         yield from grow_one(Draft(assignment, 0), turns_of_one(stepper), make_chooser(), logits)
         return
 
-    def prepare(indexes: Sequence[int]) -> Callable[[], Iterator[Event]]:
+    def run(indexes: Sequence[int]) -> Iterator[Event]:
+        if many.at_once > 1:
+            many.backend.use_one_core()
         drafts = [Draft(assignment, index) for index in indexes]
         own = stepper.resized(len(drafts), many.backend)
         own.state = state
-        return partial(run, drafts, own, make_chooser())
+        yield from grow(drafts, own, make_chooser(), np.repeat(logits, len(drafts), axis=0))
 
-    def run(drafts: list[Draft], own: Stepper, chooser: Chooser) -> Iterator[Event]:
-        if many.at_once > 1:
-            many.backend.use_one_core()
-        yield from grow(drafts, own, chooser, np.repeat(logits, len(drafts), axis=0))
-
-    yield from in_order(map(prepare, many.groups(num_samples)), many.at_once)
+    groups = many.groups(num_samples)
+    yield from in_order((partial(run, indexes) for indexes in groups), many.at_once)

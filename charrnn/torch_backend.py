@@ -5,6 +5,7 @@ Importing this module imports torch; a stepper on NumPy alone does not need it.
 
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -50,11 +51,13 @@ class Placed(Generic[T]):
     def __init__(self, make: Callable[..., T]) -> None:
         self._make = make
         self._made: dict[int, tuple[Array, T]] = {}
+        self._lock = Lock()  # the first thread makes, the others wait
 
     def __call__(self, weights: Array, *options: Any) -> T:
-        if id(weights) not in self._made:
-            self._made[id(weights)] = weights, self._make(weights, *options)
-        return self._made[id(weights)][1]
+        with self._lock:
+            if id(weights) not in self._made:
+                self._made[id(weights)] = weights, self._make(weights, *options)
+            return self._made[id(weights)][1]
 
 
 class TorchBackend:
