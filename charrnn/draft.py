@@ -4,9 +4,11 @@ Does not choose tokens, and knows nothing of the network.
 """
 
 import codecs
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 from charrnn.config import SampleConfig
@@ -64,12 +66,22 @@ class Draft:
         self.too_short = assignment.config.min_length > 0  # for </s> and stops
         self._num_tokens, self._num_counted, self._logprob = 0, 0, 0.0
         self._length, self._end_id = assignment.config.length, assignment.tokenizer.eos_id
-        self._stops = StopFilter(assignment.stops)
+        self._stops, self._has_stops = StopFilter(assignment.stops), bool(assignment.stops)
         self._spell, self._flush = _speller(assignment.tokenizer)
         self._ready: list[str] = []
         self._taken: list[str] = []
         if _needs_blank(assignment):
             self._ready.append(" ")
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the draft must see each token before the next is drawn."""
+        return self.too_short or self._has_stops
+
+    @property
+    def num_left(self) -> float:
+        """How many tokens may come: infinity without a length."""
+        return self._length - self._num_tokens if self._length else math.inf
 
     def add(self, token: int, logprob: float) -> None:
         """Append `token`, whose ln p was `logprob`; the draft may be complete then."""
@@ -89,6 +101,22 @@ class Draft:
             self.finish_reason = "stop"
         elif self._num_tokens == self._length:
             self._finish("length")
+
+    def extend(self, tokens: Sequence[int], logprobs: Sequence[float]) -> None:
+        """Append `tokens`, at least one, of which only the last may complete the draft.
+
+        As `add` does for each; one by one where `is_watched` asks for it.
+        """
+        *others, last = range(len(tokens))
+        if self.is_watched:
+            for place in others:
+                self.add(tokens[place], logprobs[place])
+        else:
+            self._num_tokens += len(others)
+            for place in others:
+                self._logprob += logprobs[place]
+            self._ready.append("".join(map(self._spell, islice(tokens, len(others)))))
+        self.add(tokens[last], logprobs[last])
 
     def take(self) -> str:
         """Return the text that can be printed and was not taken before."""

@@ -15,6 +15,7 @@ from charrnn.tokenizer import Tokenizer
 
 Ids = npt.NDArray[np.intp]
 Draw = Callable[[Logits, float], tuple[int, float]]
+DrawMany = Callable[[Logits, Sequence[float]], tuple[list[int], list[float]] | None]
 
 FAINT = 1e-200  # share of what is not banned, under which rounding would be felt
 BLOCK = 256  # uniform numbers that are made at once; they do not depend on it
@@ -61,8 +62,11 @@ class Chooser:
         self._banned[banned] = True
         filtered = config.top_k or config.top_p < 1 or config.min_p
         self._quick: Draw | None = None
+        self._quick_many: DrawMany | None = None
         if config.repetition_penalty == 1 and not filtered:
             self._quick = quick_draw(config.temperature, len(tokenizer), banned)
+            if config.temperature:
+                self._quick_many = quick_draws(config.temperature, banned)
         self.start(1)
 
     def start(self, batch_size: int) -> None:
@@ -79,7 +83,10 @@ class Chooser:
     ) -> tuple[list[int], list[float]]:
         """Return the next token of each sample and its ln p, from logits (B, V)."""
         if len(numbers) > 1:
-            return self._choose_filtered(logits, numbers, too_short)
+            found = None
+            if self._quick_many is not None and not (self._end_id is not None and any(too_short)):
+                found = self._quick_many(logits, numbers)
+            return found or self._choose_filtered(logits, numbers, too_short)
         token, logprob = self.choose_one(logits, numbers[0], too_short[0])
         return [token], [logprob]
 
@@ -150,6 +157,35 @@ def quick_draw(temperature: float, vocab_size: int, banned: Sequence[int]) -> Dr
         return token, shifted.item(token) - log(whole)
 
     return draw_one
+
+
+def quick_draws(temperature: float, banned: Sequence[int]) -> DrawMany:
+    """Return what `quick_draw` does, for a batch: logits (B, V), B numbers -> tokens, ln p of them.
+
+    `temperature` is not 0. The function returns None where a row is left next to nothing.
+    """
+    plain, hidden = temperature == 1 and not banned, np.array(banned, np.intp)
+    temperature = max(temperature, TEMPERATURE_MIN)
+
+    def draw_many(logits: Logits, numbers: Sequence[float]) -> tuple[list[int], list[float]] | None:
+        largest = logits.max(axis=1, keepdims=True)
+        check_finite(largest)
+        shifted = np.subtract(logits, largest, dtype=np.float64)
+        shares = np.exp(shifted)
+        wholes = shares.sum(axis=1)
+        if not plain:
+            np.divide(shifted, temperature, shares)
+            np.exp(shares, shares)
+            shares[:, hidden] = 0
+        sums = shares.cumsum(axis=1)
+        if sums[:, -1].min() < FAINT:
+            return None
+        targets = sums[:, -1] * numbers
+        tokens = np.count_nonzero(sums <= targets[:, None], axis=1)
+        logprobs = shifted[np.arange(len(tokens)), tokens] - np.log(wholes)
+        return tokens.tolist(), logprobs.tolist()
+
+    return draw_many
 
 
 def _draw_faint(

@@ -17,6 +17,7 @@ from charrnn.stepper import Stepper
 Event = Piece | Done
 Turn = tuple[Stepper, int | None]  # who steps, and for how many tokens; None: to the end
 
+TOGETHER = 16  # tokens of each sample of a group that are spelled at once
 SHRINK = 0.75  # share of samples still growing under which the group is packed together
 
 
@@ -28,24 +29,81 @@ def grow(
         yield from grow_one(drafts[0], [(stepper, None)], chooser, logits)
         return
     chooser.start(len(drafts))
-    numbers = [uniforms(draft.assignment.seed, draft.index) for draft in drafts]
-    waiting, rows = deque(drafts), drafts  # not told yet; of each of the stepper's streams
+    rows, waiting = Rows(drafts), deque(drafts)
     while True:
-        uniform = [next(row) for row in numbers]
-        tokens, logprobs = chooser.choose(logits, uniform, [draft.too_short for draft in rows])
-        for draft, token, logprob in zip(rows, tokens, logprobs, strict=True):
-            if draft.finish_reason is None:
-                draft.add(token, logprob)
-        yield from _tell(waiting)
-        if not waiting:
-            return
-        growing = [row for row, draft in enumerate(rows) if draft.finish_reason is None]
-        if len(growing) <= SHRINK * len(rows):
-            stepper = _narrowed(stepper, growing)
-            chooser.keep(growing)
-            rows, numbers = [rows[row] for row in growing], [numbers[row] for row in growing]
-            tokens = [tokens[row] for row in growing]
+        tokens, logprobs = chooser.choose(logits, rows.numbers(), rows.too_short)
+        if rows.add(tokens, logprobs):
+            yield from _tell(waiting)
+            if not waiting:
+                return
+            if kept := rows.pack():
+                stepper = _narrowed(stepper, kept)
+                chooser.keep(kept)
+                tokens = [tokens[row] for row in kept]
         logits = stepper.step(tokens[0] if len(tokens) == 1 else np.array(tokens))
+
+
+class Rows:
+    """Drafts that are drawn side by side, a row each, with their numbers.
+
+    A token is not handed to its draft at once, for that costs more than to draw it: not before a
+    draft may be complete, or has to see it, or TOGETHER of them have come.
+    """
+
+    def __init__(self, drafts: list[Draft]) -> None:
+        """Take drafts of one assignment, all as long as each other."""
+        self._drafts, self._end_id = drafts, drafts[0].assignment.tokenizer.eos_id
+        self._sources = [uniforms(draft.assignment.seed, draft.index) for draft in drafts]
+        self._numbers: deque[list[float]] = deque()  # by step
+        self._tokens: list[list[int]] = []  # by step, not handed out
+        self._logprobs: list[list[float]] = []
+        self._look()
+
+    def numbers(self) -> list[float]:
+        """Return the next uniform number of each row."""
+        if not self._numbers:
+            blocks = (islice(source, TOGETHER) for source in self._sources)
+            self._numbers.extend(map(list, zip(*blocks, strict=True)))
+        return self._numbers.popleft()
+
+    def add(self, tokens: list[int], logprobs: list[float]) -> bool:
+        """Take a token of each row; return whether the drafts have got all that was taken."""
+        self._tokens.append(tokens)
+        self._logprobs.append(logprobs)
+        if len(self._tokens) < self._most and self._end_id not in tokens:
+            return False
+        columns = zip(
+            self._drafts,
+            zip(*self._tokens, strict=True),
+            zip(*self._logprobs, strict=True),
+            strict=True,
+        )
+        for draft, drawn, shares in columns:
+            if draft.finish_reason is None:
+                draft.extend(drawn, shares)
+        self._tokens.clear()
+        self._logprobs.clear()
+        self._look()
+        return True
+
+    def pack(self) -> list[int]:
+        """Leave rows out whose drafts are complete, if they are many; return which are left."""
+        kept = [row for row, draft in enumerate(self._drafts) if draft.finish_reason is None]
+        if len(kept) > SHRINK * len(self._drafts):
+            return []
+        self._drafts = [self._drafts[row] for row in kept]
+        self._sources = [self._sources[row] for row in kept]
+        self._numbers = deque([step[row] for row in kept] for step in self._numbers)
+        self._look()
+        return kept
+
+    def _look(self) -> None:
+        """Ask the drafts what they wait for."""
+        growing = [draft for draft in self._drafts if draft.finish_reason is None]
+        self.too_short = [draft.too_short for draft in self._drafts]
+        is_watched = any(draft.is_watched for draft in growing)
+        left = min((draft.num_left for draft in growing), default=1)
+        self._most = 1 if is_watched else min(TOGETHER, left)
 
 
 def grow_one(

@@ -131,3 +131,53 @@ def test_bytes_read_as_python_reads_them(data):
 def test_a_stop_of_many_bytes_is_found(text):
     _, done = grow(BYTES, f"x{text}y".encode(), [f"{text}y"])
     assert (done.text, done.finish_reason) == ("x", "stop")
+
+
+@given(
+    tokens=st.lists(st.sampled_from(ids("abcde")), min_size=1, max_size=40),
+    sizes=st.lists(st.integers(1, 7), min_size=40, max_size=40),
+    options=st.sampled_from([{}, {"length": 13}, {"min_length": 5}]),
+    stops=st.sampled_from([(), ("cd",)]),
+    is_ended=st.booleans(),
+)
+def test_several_tokens_at_once_are_each_of_them(tokens, sizes, options, stops, is_ended):
+    tokens = [*tokens, END] if is_ended else tokens
+    assignment = Assignment(CHARS, SampleConfig(**{"length": 0, **options}), 0, "", stops)
+    one, several = Draft(assignment, 0), Draft(assignment, 0)
+    start, logprobs = 0, [-0.1 * place for place in range(len(tokens))]
+    for size in sizes:
+        size = 1 if several.is_watched else min(size, several.num_left)
+        end = min(start + size, len(tokens))
+        if start == end or several.finish_reason:
+            break
+        several.extend(tokens[start:end], logprobs[start:end])
+        for place in range(start, end):
+            one.add(tokens[place], logprobs[place])
+        assert several.take() == one.take()
+        assert (several.num_left, several.too_short) == (one.num_left, one.too_short)
+        start = end
+    assert several.finish_reason == one.finish_reason
+    if one.finish_reason:
+        assert several.report() == one.report()
+
+
+def test_bytes_of_one_character_may_come_at_once():
+    draft = Draft(Assignment(BYTES, SampleConfig(length=0), 0), 0)
+    drawn = BYTES.encode("né€").tolist()
+    draft.extend(drawn[:4], [-1.0] * 4)
+    assert draft.take() == "né"
+    draft.extend(drawn[4:], [-1.0] * 2)
+    assert draft.take() == "€"
+    assert draft.num_left == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("options", "stops", "wanted"),
+    [({}, (), False), ({"min_length": 2}, (), True), ({}, ("a",), True)],
+)
+def test_a_draft_is_watched_where_a_token_may_change_how_it_goes_on(options, stops, wanted):
+    draft = Draft(Assignment(CHARS, SampleConfig(**options), 0, "", stops), 0)
+    assert draft.is_watched is wanted
+    draft.extend(ids("b"), [0.0])
+    draft.extend(ids("c"), [0.0])
+    assert draft.is_watched is bool(stops)

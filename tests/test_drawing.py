@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.config import SampleConfig
-from charrnn.drawing import Chooser, draw, log_probabilities, quick_draw, uniforms
+from charrnn.drawing import (
+    Chooser,
+    draw,
+    log_probabilities,
+    quick_draw,
+    quick_draws,
+    uniforms,
+)
 from charrnn.errors import ModelError
 from charrnn.filters import filter_logits
 from charrnn.tokenizer import Tokenizer
@@ -106,6 +113,44 @@ def test_the_quick_way_draws_what_the_long_way_draws(logits, temperature, banned
         assert np.abs(sums - number).min() < 1e-12
     else:
         assert logprob == pytest.approx(log_probabilities(row[None], wanted)[0], abs=1e-9)
+
+
+@given(
+    logits=st.lists(st.lists(st.floats(-80, 80, width=32), min_size=5, max_size=5), min_size=2),
+    temperature=st.one_of(st.just(1.0), st.floats(1e-300, 1e300)),
+    banned=st.sets(st.integers(0, 4), max_size=4),
+    number=st.floats(0, ALMOST_ONE),
+)
+def test_the_quick_way_draws_a_batch_as_it_draws_each_row(logits, temperature, banned, number):
+    rows, alone = np.array(logits, np.float32), quick_draw(temperature, 5, sorted(banned))
+    numbers = [number, *np.random.default_rng(3).random(len(rows) - 1)]
+    wanted = [alone(row, number) for row, number in zip(rows, numbers, strict=True)]
+    found = quick_draws(temperature, sorted(banned))(rows, numbers)
+    if found is None:
+        unlikely = np.isin(rows.argmax(axis=1), list(banned))
+        assert unlikely.any()
+        return
+    tokens, logprobs = found
+    assert tokens == [token for token, _ in wanted]
+    assert logprobs == pytest.approx([logprob for _, logprob in wanted], abs=1e-9)
+
+
+def test_a_batch_with_a_row_that_is_not_finite_is_an_error():
+    logits = np.zeros((3, 5), np.float32)
+    logits[1, 2] = np.nan
+    with pytest.raises(ModelError, match="not finite"):
+        quick_draws(0.7, ())(logits, [0.5] * 3)
+
+
+def test_a_batch_of_what_little_a_ban_leaves_is_left_to_the_long_way():
+    logits = np.array([[1000.0, -1, -1, -5, -5], [0, 0, 0, 0, 0]])
+    assert quick_draws(1.0, (0,))(logits, [0.5, 0.5]) is None
+    tokenizer = Tokenizer("char", ("<s>", *"abcd"))
+    chooser = Chooser(SampleConfig(), tokenizer)
+    chooser.start(2)
+    tokens, logprobs = chooser.choose(logits, [0.7, 0.7], [False] * 2)
+    assert tokens == [2, 3]
+    assert logprobs == pytest.approx([-1001, -math.log(5)])
 
 
 def test_a_banned_first_symbol_is_not_drawn_by_the_number_0():

@@ -7,16 +7,18 @@ import threading
 import tracemalloc
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import reference
-from drawn import NAMES, STREAM, draw_all, make_model, plain_draw
+from drawn import NAMES, SEED, STREAM, draw_all, make_model, plain_draw
 
 from charrnn import sampler, torch_backend
 from charrnn.config import SampleConfig
-from charrnn.draft import Piece
+from charrnn.draft import Done, Piece
 from charrnn.errors import ConfigError, DeviceError, TokenizerError
+from charrnn.growing import TOGETHER
 from charrnn.sampler import opening, sample
-from charrnn.stepper import NumpyBackend
+from charrnn.stepper import NumpyBackend, Stepper
 from charrnn.tokenizer import Tokenizer
 from charrnn.tokenizer_json import byte_alphabet
 
@@ -329,6 +331,29 @@ def test_each_of_several_groups_keeps_to_one_core(monkeypatch):
     draw_all(make_model(STREAM), 8)
     assert len(calls) == 3
     assert threading.get_ident() not in calls
+
+
+@pytest.mark.parametrize(
+    ("stops", "tokenizer", "wanted"),
+    [((), STREAM, TOGETHER), (("zz",), STREAM, 1), ((), NAMES, None)],
+)
+def test_many_are_told_some_tokens_at_a_time_and_soon(stops, tokenizer, wanted, monkeypatch):
+    steps = []
+    step = Stepper.step
+    monkeypatch.setattr(
+        Stepper, "step", lambda self, tokens: (steps.append(tokens), step(self, tokens))[1]
+    )
+    config, told = SampleConfig(length=70), []
+    for event in sample(make_model(tokenizer), config, num_samples=4, stops=stops, seed=SEED):
+        told.append((event.index, len(steps)))
+        if isinstance(event, Done):
+            break
+    first = [num_steps for index, num_steps in told if index == 0]
+    if wanted:
+        assert np.diff(first)[:-2].tolist() == [wanted] * (len(first) - 3)
+        assert first[0] == wanted  # that which opens, and all but the last of these tokens
+    else:
+        assert max(np.diff([0, *first])) <= TOGETHER
 
 
 def test_a_stop_ends_each_of_many_samples_without_a_length():
