@@ -50,7 +50,8 @@ def bench_train(seconds, repeats):
 def bench_sample(seconds, repeats):
     """Yield a row for one stream of each size, as it starts and goes on, and one for 256."""
     for hidden, layers, num in SAMPLED:
-        others = ("hand_sample", "product_limit") if num == 1 else ("hand_sample",)
+        limits = ("product_limit",) if num == 1 else ("batch_limit", "bf16_batch_limit")
+        others = ("hand_sample", *limits)
         name = f"sample {num} at a time, {layers} x {hidden}"
         yield contest(name, "charrnn_sample", others, repeats, hidden, layers, float(seconds), num)
     for hidden, layers in STREAMED:
@@ -126,6 +127,8 @@ LABELS = {
     "charrnn_sample": "its first seconds",
     "hand_sample": "stepping nn.LSTM",
     "product_limit": "the matrix products alone (float32)",
+    "batch_limit": "the matrix products alone (float32)",
+    "bf16_batch_limit": "the matrix products alone (bfloat16)",
     "half_limit": "the matrix products alone (float16)",
 }
 

@@ -183,6 +183,22 @@ def half_limit(hidden_size, num_layers, seconds):
     return step_limit(limits.half_product_rate, hidden_size, num_layers)
 
 
+def batch_limit(hidden_size, num_layers, seconds, num_samples):
+    """Return tokens per second of many streams were it their float32 matrix products alone."""
+    import limits
+    import torch
+
+    return limits.batch_limit(V, hidden_size, num_layers, torch.float32, num_samples)
+
+
+def bf16_batch_limit(hidden_size, num_layers, seconds, num_samples):
+    """Return tokens per second of many streams were it their bfloat16 matrix products alone."""
+    import limits
+    import torch
+
+    return limits.batch_limit(V, hidden_size, num_layers, torch.bfloat16, num_samples)
+
+
 def step_limit(product_rate, hidden_size, num_layers):
     """Return steps per second of one stream, by the rate of one vector times a matrix."""
     per_step = 1 / product_rate(hidden_size, 4 * hidden_size)

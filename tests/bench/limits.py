@@ -36,6 +36,16 @@ def train_limit(vocab_size, hidden_size, num_layers, dtype, batch_size=32, seq_l
     return 1 / (seconds + 3 * 2 * size * vocab_size / product_rate(rows, size, vocab_size, dtype))
 
 
+def batch_limit(vocab_size, hidden_size, num_layers, dtype, batch_size):
+    """Return tokens per second if a step of `batch_size` streams were its matrix products alone."""
+    seconds, size = 0.0, hidden_size
+    above = [(2 * size, 4 * size)] * (num_layers - 1)
+    for inner, columns in [(size, 4 * size), *above, (size, vocab_size)]:
+        rate = product_rate(batch_size, inner, columns, dtype)
+        seconds += 2 * batch_size * inner * columns / rate
+    return batch_size / seconds
+
+
 def read_bandwidth(num_bytes=1 << 28, repeats=5):
     """Return bytes per second of reading memory that no cache holds, on one core."""
     data = np.ones(num_bytes // 8)
