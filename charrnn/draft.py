@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Literal
 
 from charrnn.config import SampleConfig
@@ -103,20 +102,17 @@ class Draft:
             self._finish("length")
 
     def extend(self, tokens: Sequence[int], logprobs: Sequence[float]) -> None:
-        """Append `tokens`, at least one, of which only the last may complete the draft.
+        """Append `tokens`, as `add` does each; at least one, and only the last may complete it.
 
-        As `add` does for each; one by one where `is_watched` asks for it.
+        While the draft is watched they must come one by one.
         """
-        *others, last = range(len(tokens))
-        if self.is_watched:
-            for place in others:
-                self.add(tokens[place], logprobs[place])
-        else:
-            self._num_tokens += len(others)
-            for place in others:
-                self._logprob += logprobs[place]
-            self._ready.append("".join(map(self._spell, islice(tokens, len(others)))))
-        self.add(tokens[last], logprobs[last])
+        if len(tokens) > 1:
+            assert not self.is_watched
+            self._num_tokens += len(tokens) - 1
+            for logprob in logprobs[:-1]:
+                self._logprob += logprob
+            self._ready.append("".join(map(self._spell, tokens[:-1])))
+        self.add(tokens[-1], logprobs[-1])
 
     def take(self) -> str:
         """Return the text that can be printed and was not taken before."""

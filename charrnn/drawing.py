@@ -141,8 +141,9 @@ def quick_draw(temperature: float, vocab_size: int, banned: Sequence[int]) -> Dr
             whole = total = sums.item(-1)
         elif greedy:
             whole = add.reduce(shares)
-            shifted[hidden] = -math.inf
-            token = int(shifted.argmax())
+            copy(shares, logits)  # the differences from a banned one may be too small
+            shares[hidden] = -math.inf
+            token = int(shares.argmax())
             return token, shifted.item(token) - log(whole)
         else:
             whole = add.reduce(shares)

@@ -17,7 +17,8 @@ from charrnn.stepper import Stepper
 Event = Piece | Done
 Turn = tuple[Stepper, int | None]  # who steps, and for how many tokens; None: to the end
 
-TOGETHER = 16  # tokens of each sample of a group that are spelled at once
+TOGETHER = 16  # tokens of each sample of a group that are spelled at once, at most
+FEW = 8  # samples for which it costs little to spell each token as it is drawn
 SHRINK = 0.75  # share of samples still growing under which the group is packed together
 
 
@@ -30,24 +31,30 @@ def grow(
         return
     chooser.start(len(drafts))
     rows, waiting = Rows(drafts), deque(drafts)
-    while True:
-        tokens, logprobs = chooser.choose(logits, rows.numbers(), rows.too_short)
-        if rows.add(tokens, logprobs):
-            yield from _tell(waiting)
-            if not waiting:
-                return
-            if kept := rows.pack():
-                stepper = _narrowed(stepper, kept)
-                chooser.keep(kept)
-                tokens = [tokens[row] for row in kept]
-        logits = stepper.step(tokens[0] if len(tokens) == 1 else np.array(tokens))
+    try:
+        while True:
+            tokens, logprobs = chooser.choose(logits, rows.numbers(), rows.too_short)
+            if rows.take(tokens, logprobs):
+                rows.hand_out()
+                yield from _tell(waiting)
+                if not waiting:
+                    return
+                if (kept := rows.pack()) is not None:
+                    stepper = _narrowed(stepper, kept)
+                    chooser.keep(kept)
+                    tokens = [tokens[row] for row in kept]
+            logits = stepper.step(tokens[0] if len(tokens) == 1 else np.array(tokens))
+    except Exception:
+        rows.hand_out()  # what was drawn before is told
+        yield from _tell(waiting)
+        raise
 
 
 class Rows:
     """Drafts that are drawn side by side, a row each, with their numbers.
 
-    A token is not handed to its draft at once, for that costs more than to draw it: not before a
-    draft may be complete, or has to see it, or TOGETHER of them have come.
+    A token of many is not handed to its draft at once, for that costs as much as to draw it: not
+    before a draft may be complete, or has to see it, or some more have come.
     """
 
     def __init__(self, drafts: list[Draft]) -> None:
@@ -57,7 +64,7 @@ class Rows:
         self._numbers: deque[list[float]] = deque()  # by step
         self._tokens: list[list[int]] = []  # by step, not handed out
         self._logprobs: list[list[float]] = []
-        self._look()
+        self._ask()
 
     def numbers(self) -> list[float]:
         """Return the next uniform number of each row."""
@@ -66,44 +73,43 @@ class Rows:
             self._numbers.extend(map(list, zip(*blocks, strict=True)))
         return self._numbers.popleft()
 
-    def add(self, tokens: list[int], logprobs: list[float]) -> bool:
-        """Take a token of each row; return whether the drafts have got all that was taken."""
+    def take(self, tokens: list[int], logprobs: list[float]) -> bool:
+        """Keep a token of each row; return whether it is time to hand out what was kept."""
         self._tokens.append(tokens)
         self._logprobs.append(logprobs)
-        if len(self._tokens) < self._most and self._end_id not in tokens:
-            return False
-        columns = zip(
-            self._drafts,
-            zip(*self._tokens, strict=True),
-            zip(*self._logprobs, strict=True),
-            strict=True,
-        )
-        for draft, drawn, shares in columns:
-            if draft.finish_reason is None:
-                draft.extend(drawn, shares)
+        return len(self._tokens) >= self._num_together or self._end_id in tokens
+
+    def hand_out(self) -> None:
+        """Give the drafts that still grow what was kept for them."""
+        if self._tokens:
+            columns = zip(*self._tokens, strict=True), zip(*self._logprobs, strict=True)
+            for draft, tokens, logprobs in zip(self._drafts, *columns, strict=True):
+                if draft.finish_reason is None:
+                    draft.extend(tokens, logprobs)
         self._tokens.clear()
         self._logprobs.clear()
-        self._look()
-        return True
+        self._ask()
 
-    def pack(self) -> list[int]:
-        """Leave rows out whose drafts are complete, if they are many; return which are left."""
+    def pack(self) -> list[int] | None:
+        """Leave rows out whose drafts are complete, if they are many; return which stay."""
+        assert not self._tokens
         kept = [row for row, draft in enumerate(self._drafts) if draft.finish_reason is None]
         if len(kept) > SHRINK * len(self._drafts):
-            return []
+            return None
         self._drafts = [self._drafts[row] for row in kept]
         self._sources = [self._sources[row] for row in kept]
         self._numbers = deque([step[row] for row in kept] for step in self._numbers)
-        self._look()
+        self._ask()
         return kept
 
-    def _look(self) -> None:
+    def _ask(self) -> None:
         """Ask the drafts what they wait for."""
         growing = [draft for draft in self._drafts if draft.finish_reason is None]
         self.too_short = [draft.too_short for draft in self._drafts]
-        is_watched = any(draft.is_watched for draft in growing)
-        left = min((draft.num_left for draft in growing), default=1)
-        self._most = 1 if is_watched else min(TOGETHER, left)
+        self._num_together = 1.0
+        if growing and not any(draft.is_watched for draft in growing):
+            most = min(TOGETHER, len(self._drafts) // FEW)
+            self._num_together = min(most, *(draft.num_left for draft in growing))
 
 
 def grow_one(

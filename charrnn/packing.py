@@ -96,7 +96,7 @@ class PackedWeights:
 
     @property
     def hidden_bound(self) -> float | None:
-        """What none of those numbers exceeds, whatever its sign; None where nothing says so."""
+        """The largest magnitude that a product may read of a hidden vector; None if unknown."""
         return None if self.may_overflow else self.hidden_scale
 
 

@@ -61,7 +61,8 @@ def sample(
         num_samples = 1  # the first is without end
     packed = pack(stored.config, stored.weights)
     work = (config.length or SOME_LENGTH) * num_samples * packed.num_read
-    first, others = choose_backends(device, 0 if num_samples == 1 else work)
+    is_bounded = packed.hidden_bound is not None
+    first, others = choose_backends(device, 0 if num_samples == 1 else work, is_bounded)
     at_once = num_usable_cores() if work >= SLOW_WORK and others.on_cores else 1
     many = Many(others, at_once)
     make_chooser = partial(Chooser, config, stored.tokenizer, history)
@@ -115,9 +116,10 @@ def opening(
     return [start_id], []
 
 
-def choose_backends(device: str, work: float) -> tuple[Backend, Backend]:
+def choose_backends(device: str, work: float, is_bounded: bool) -> tuple[Backend, Backend]:
     """Return what steps one sample, and what steps many that cost `work` multiplications.
 
+    `is_bounded` tells whether the hidden vectors are, as products in 8 bits ask.
     Raises ConfigError or DeviceError for a device that is not there.
     """
     if device == "auto" and work >= SLOW_WORK and _may_have_gpu():
@@ -128,7 +130,7 @@ def choose_backends(device: str, work: float) -> tuple[Backend, Backend]:
         if found != "cpu":
             return NumpyBackend(), TorchBackend(found)
     if device in ("auto", "cpu"):
-        if work < SLOW_WORK or not _has_matrix_units():
+        if work < SLOW_WORK or not _has_matrix_units(is_bounded):
             return NumpyBackend(), NumpyBackend()
         from charrnn.torch_backend import for_batches
 
@@ -145,13 +147,16 @@ def _may_have_gpu() -> bool:
     return any(Path(place).exists() for place in ("/dev/nvidiactl", "/dev/dxg"))
 
 
-def _has_matrix_units() -> bool:
-    """Return whether this CPU says that it multiplies bfloat16 or int8; Linux only."""
+def _has_matrix_units(is_bounded: bool) -> bool:
+    """Return whether this CPU says that it multiplies bfloat16, or 8 bits that serve; Linux only.
+
+    torch tells of AVX-512 alone whether it can multiply 8 bits.
+    """
     try:
         flags = Path("/proc/cpuinfo").read_bytes()
     except OSError:
         return False
-    return b"_bf16" in flags or b"_vnni" in flags
+    return b"_bf16" in flags or (is_bounded and b"avx512_vnni" in flags)
 
 
 def _sample_groups(
@@ -168,11 +173,13 @@ def _sample_groups(
         yield from grow_one(Draft(assignment, 0), turns_of_one(stepper), make_chooser(), logits)
         return
 
+    ready = stepper.resized(2, many.backend)  # with weights that all groups share
+
     def run(indexes: Sequence[int]) -> Iterator[Event]:
         if many.at_once > 1:
             many.backend.use_one_core()
         drafts = [Draft(assignment, index) for index in indexes]
-        own = stepper.resized(len(drafts), many.backend)
+        own = ready.resized(len(drafts))
         own.state = state
         yield from grow(drafts, own, make_chooser(), np.repeat(logits, len(drafts), axis=0))
 

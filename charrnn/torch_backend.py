@@ -5,7 +5,6 @@ Importing this module imports torch; a stepper on NumPy alone does not need it.
 
 from collections.abc import Callable
 from functools import partial
-from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -51,13 +50,11 @@ class Placed(Generic[T]):
     def __init__(self, make: Callable[..., T]) -> None:
         self._make = make
         self._made: dict[int, tuple[Array, T]] = {}
-        self._lock = Lock()  # the first thread makes, the others wait
 
     def __call__(self, weights: Array, *options: Any) -> T:
-        with self._lock:
-            if id(weights) not in self._made:
-                self._made[id(weights)] = weights, self._make(weights, *options)
-            return self._made[id(weights)][1]
+        if id(weights) not in self._made:
+            self._made[id(weights)] = weights, self._make(weights, *options)
+        return self._made[id(weights)][1]
 
 
 class TorchBackend:
@@ -97,14 +94,18 @@ class TorchBackend:
         return torch.index_select(table, 0, index, out=outputs)
 
 
-class Bfloat16Backend(NumpyBackend):
-    """NumPy but for the products, in bfloat16: for batches, on CPUs with units for it."""
+class BatchBackend(NumpyBackend):
+    """NumPy but for the products of batches, which torch makes with less precise weights."""
 
     group_size = 128
 
     def use_one_core(self) -> None:
         """Make torch compute on the calling thread alone."""
         torch.set_num_threads(1)
+
+
+class Bfloat16Backend(BatchBackend):
+    """Products in bfloat16, on CPUs with units for it."""
 
     def __init__(self) -> None:
         super().__init__(np.float32)
@@ -136,20 +137,14 @@ class Bfloat16Backend(NumpyBackend):
         return multiply
 
 
-class Int8Backend(NumpyBackend):
-    """NumPy but for the products, in integers of 8 bits where they serve: for batches."""
-
-    group_size = 128
+class Int8Backend(BatchBackend):
+    """Products in integers of 8 bits, where the inputs have a bound and the weights allow it."""
 
     def __init__(self, rest: Backend) -> None:
         """`rest` makes the other products, on buffers of NumPy."""
         super().__init__(np.float32)
         self._rest = rest
         self._laid = Placed(self._lay_out)
-
-    def use_one_core(self) -> None:
-        """Make torch compute on the calling thread alone."""
-        torch.set_num_threads(1)
 
     def product(self, inputs: Array, matrix: Array, outputs: Array, bound: float | None) -> Call:
         """See Backend; the last of `inputs` is 1, so that the last row of `matrix` is a bias."""

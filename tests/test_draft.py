@@ -181,3 +181,6 @@ def test_a_draft_is_watched_where_a_token_may_change_how_it_goes_on(options, sto
     draft.extend(ids("b"), [0.0])
     draft.extend(ids("c"), [0.0])
     assert draft.is_watched is bool(stops)
+    if stops:
+        with pytest.raises(AssertionError):
+            draft.extend(ids("de"), [0.0, 0.0])

@@ -153,6 +153,11 @@ def test_a_batch_of_what_little_a_ban_leaves_is_left_to_the_long_way():
     assert logprobs == pytest.approx([-1001, -math.log(5)])
 
 
+def test_the_likeliest_is_found_beside_a_banned_one_that_is_far_likelier():
+    logits = np.array([0, 1, 0, 1e-30], np.float32)
+    assert quick_draw(0.0, 4, (1,))(logits, 0.5)[0] == 3
+
+
 def test_a_banned_first_symbol_is_not_drawn_by_the_number_0():
     assert quick_draw(1.0, 3, (0,))(np.zeros(3), 0.0)[0] == 1
 

@@ -41,33 +41,39 @@ def test_sums_are_exact_of_weights_rounded_by_the_largest_of_each_column(num_row
 
 @needs_it
 def test_products_of_the_largest_do_not_saturate():
-    laid = int8.lay_out(np.full((512, 3), -2.0, np.float32), 1.0, 4)
+    laid = int8.lay_out(np.full((512, 3), -2.0, np.float32), 1e-3, 4)
     rows = torch.full((4, 512), 255, dtype=torch.uint8)
     found = int8.product(rows, 1.0, laid, torch.zeros(3))
     np.testing.assert_allclose(found.numpy(), -2.0 * 127 * 512, rtol=1e-6)
 
 
 @needs_it
-@pytest.mark.parametrize(("factor", "bound"), [(30, 1.0), (3, 10.0)])
-def test_a_matrix_that_rounding_would_harm_is_refused(factor, bound):
-    matrix = make_matrix()
-    assert int8.lay_out(matrix, bound / 10, 128) is not None
-    matrix[3] *= factor  # a large row is in all columns
-    assert int8.lay_out(matrix, bound, 128) is None
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda matrix: matrix.__setitem__(3, 30 * matrix[3]),  # a large row is in all columns
+        lambda matrix: matrix.__setitem__((3, 7), 10),  # one is enough for its column
+        lambda matrix: np.sign(matrix, out=matrix),  # it is the inputs that are rounded
+    ],
+)
+def test_a_matrix_that_rounding_would_harm_is_refused(harm):
+    matrix = make_matrix(512, 700) / 2
+    assert int8.lay_out(matrix, 1.0, 128) is not None
+    harm(matrix)
+    assert int8.lay_out(matrix, 1.0, 128) is None
 
 
 @needs_it
-def test_what_rounding_adds_to_sums_is_within_the_limit():
+@pytest.mark.parametrize(("largest", "is_laid"), [(0.45, True), (0.5, False)])
+def test_what_rounding_adds_to_sums_is_within_the_limit(largest, is_laid):
     random = np.random.default_rng(0)
-    matrix, limit = make_matrix(400, 300), int8.ROUNDING
-    felt = np.sqrt(400 / 12) * (np.abs(matrix).max(axis=0) / 127)  # by inputs of 1 or -1
-    bound = limit / np.sqrt(np.mean(felt**2))
-    assert int8.lay_out(matrix, bound * 1.03, 128) is None
-    laid = int8.lay_out(matrix, bound * 0.97, 128)
-    signs = random.choice([1, 255], (500, 400)).astype(np.uint8)
-    found = int8.product(torch.from_numpy(signs), bound / 127, laid, torch.zeros(300))
-    exact = (signs.astype(float) - 128) * bound / 127 @ matrix
-    assert np.sqrt(np.mean((found.numpy() - exact) ** 2)) == pytest.approx(limit, rel=0.05)
+    matrix = random.uniform(-largest, largest, (400, 300)).astype(np.float32)
+    inputs = random.uniform(-1, 1, (500, 400))
+    signs = np.sign(inputs)  # as large as can be
+    rounded = np.round(matrix / largest * 127) / 127 * largest
+    felt = signs @ (rounded - matrix) + (np.round(inputs * 127) / 127 - inputs) @ matrix
+    assert bool(np.sqrt(np.mean(felt**2)) < int8.ROUNDING) is is_laid
+    assert (int8.lay_out(matrix, 1.0, 128) is not None) is is_laid
 
 
 @needs_it
@@ -96,11 +102,29 @@ def test_a_torch_without_the_operators_is_found_out(untried, monkeypatch, name, 
     assert not int8.is_possible()
 
 
-def test_sums_that_are_cut_off_are_found_out(untried, monkeypatch):
+WRONG = [
+    lambda rows, matrix: np.minimum(rows @ matrix, 255 * 127),  # cut off at 16 bits
+    lambda rows, matrix: rows @ matrix.T.reshape(matrix.shape),  # rows taken for columns
+    lambda rows, matrix: rows[:, ::-1] @ matrix,
+    lambda rows, matrix: rows.astype(np.int8) @ matrix,
+]
+
+
+@pytest.mark.parametrize("product", [np.matmul, *WRONG])
+def test_products_are_tried_with_numbers_that_differ(untried, monkeypatch, product):
+    def lay_out(matrix, bound, num_rows):
+        scales = np.abs(matrix).max(axis=0) / 127
+        return np.round(matrix / scales), scales
+
+    def multiply(rows, unit, laid, bias):
+        integers, scales = laid
+        sums = product(rows.numpy().astype(float), integers) - 128 * integers.sum(axis=0)
+        return torch.from_numpy(sums * scales * unit) + bias
+
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
-    monkeypatch.setattr(int8, "lay_out", lambda *arguments: object())
-    monkeypatch.setattr(int8, "product", lambda *arguments: torch.full((3, 2), 32767.0))
-    assert not int8.is_possible()
+    monkeypatch.setattr(int8, "lay_out", lay_out)
+    monkeypatch.setattr(int8, "product", multiply)
+    assert int8.is_possible() is (product is np.matmul)
 
 
 @pytest.mark.parametrize("missing", [True, False])

@@ -12,7 +12,7 @@ import pytest
 import reference
 from drawn import NAMES, SEED, STREAM, draw_all, make_model, plain_draw
 
-from charrnn import sampler, torch_backend
+from charrnn import growing, int8, sampler, torch_backend
 from charrnn.config import SampleConfig
 from charrnn.draft import Done, Piece
 from charrnn.errors import ConfigError, DeviceError, TokenizerError
@@ -208,7 +208,7 @@ def test_groups_on_threads_draw_the_same(tokenizer, monkeypatch):
     monkeypatch.setattr(sampler.NumpyBackend, "group_size", 3)
     wanted = draw_all(model, 11)
     monkeypatch.setattr(sampler, "SLOW_WORK", 0)
-    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: False)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda is_bounded: False)
     monkeypatch.setattr(sampler, "num_usable_cores", lambda: 3)
     started = []
     begin = threading.Thread.start
@@ -237,19 +237,19 @@ def test_another_backend_draws_the_same():
     wanted = draw_all(model, 5)
     with pytest.MonkeyPatch.context() as patch:
         backend = TorchBackend("cpu")
-        patch.setattr(sampler, "choose_backends", lambda device, work: (backend, backend))
+        patch.setattr(sampler, "choose_backends", lambda *asked: (backend, backend))
         found = draw_all(model, 5)
     assert [done.text for done in found] == [done.text for done in wanted]
 
 
 def test_much_work_is_done_by_matrix_units_where_there_are_any(monkeypatch):
     def names(device, work):
-        return [type(backend).__name__ for backend in sampler.choose_backends(device, work)]
+        return [type(backend).__name__ for backend in sampler.choose_backends(device, work, True)]
 
     monkeypatch.setattr(sampler, "SLOW_WORK", 1)
-    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: False)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda is_bounded: False)
     assert names("auto", 2) == ["NumpyBackend", "NumpyBackend"]
-    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: True)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda is_bounded: True)
     assert names("cpu", 0) == ["NumpyBackend", "NumpyBackend"]
     monkeypatch.setattr(torch_backend, "for_batches", lambda: torch_backend.Bfloat16Backend())
     assert names("auto", 2) == ["NumpyBackend", "Bfloat16Backend"]
@@ -258,7 +258,7 @@ def test_much_work_is_done_by_matrix_units_where_there_are_any(monkeypatch):
     monkeypatch.setattr(
         sampler,
         "choose_backends",
-        lambda device, work: (works.append(work), choose(device, work))[1],
+        lambda device, work, bounded: (works.append(work), choose(device, work, bounded))[1],
     )
     draw_all(make_model(NAMES))
     assert works == [0]  # a single sample is never worth torch
@@ -267,15 +267,16 @@ def test_much_work_is_done_by_matrix_units_where_there_are_any(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "wanted"),
+    ("flags", "bounded", "unbounded"),
     [
-        (b"flags : fpu avx512f avx512_bf16 amx_tile\n", True),
-        (b"flags : fpu avx2 avx_vnni\n", True),
-        (b"flags : fpu avx512f\n", False),
-        (None, False),
+        (b"flags : fpu avx512f avx512_bf16 avx512_vnni amx_tile\n", True, True),
+        (b"flags : fpu avx512f avx512_vnni\n", True, False),
+        (b"flags : fpu avx2 avx_vnni\n", False, False),
+        (b"flags : fpu avx512f\n", False, False),
+        (None, False, False),
     ],
 )
-def test_matrix_units_are_among_the_flags_of_the_cpu(flags, wanted, monkeypatch):
+def test_matrix_units_are_among_the_flags_of_the_cpu(flags, bounded, unbounded, monkeypatch):
     def read(path):
         assert str(path) == "/proc/cpuinfo"
         if flags is None:
@@ -283,16 +284,19 @@ def test_matrix_units_are_among_the_flags_of_the_cpu(flags, wanted, monkeypatch)
         return flags
 
     monkeypatch.setattr(sampler.Path, "read_bytes", read)
-    assert sampler._has_matrix_units() is wanted
+    assert [sampler._has_matrix_units(is_bounded) for is_bounded in (True, False)] == [
+        bounded,
+        unbounded,
+    ]
 
 
 def test_much_work_is_done_on_a_gpu_that_is_there_unless_the_cpu_is_asked_for(monkeypatch):
     def backends(device, work):
-        one, many = sampler.choose_backends(device, work)
+        one, many = sampler.choose_backends(device, work, True)
         return type(one).__name__, type(many).__name__, getattr(many, "device", None)
 
     monkeypatch.setattr(sampler, "_may_have_gpu", lambda: True)
-    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: False)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda is_bounded: False)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert backends("auto", 1e12)[:2] == ("NumpyBackend", "NumpyBackend")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
@@ -321,7 +325,7 @@ def test_each_of_several_groups_keeps_to_one_core(monkeypatch):
         "use_one_core",
         lambda self: (calls.append(threading.get_ident()), one_core(self))[1],
     )
-    monkeypatch.setattr(sampler, "_has_matrix_units", lambda: False)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda is_bounded: False)
     monkeypatch.setattr(sampler.NumpyBackend, "group_size", 3)
     draw_all(make_model(STREAM), 8)
     assert calls == []
@@ -334,26 +338,81 @@ def test_each_of_several_groups_keeps_to_one_core(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("stops", "tokenizer", "wanted"),
-    [((), STREAM, TOGETHER), (("zz",), STREAM, 1), ((), NAMES, None)],
+    ("num_samples", "stops", "tokenizer", "wanted"),
+    [
+        (4, (), STREAM, 1),
+        (40, (), STREAM, 5),
+        (200, (), STREAM, 16),
+        (200, ("zz",), STREAM, 1),
+        (200, (), NAMES, None),
+    ],
 )
-def test_many_are_told_some_tokens_at_a_time_and_soon(stops, tokenizer, wanted, monkeypatch):
-    steps = []
-    step = Stepper.step
+def test_many_are_told_some_tokens_at_a_time_and_soon(
+    num_samples, stops, tokenizer, wanted, monkeypatch
+):
+    steps = count_steps(monkeypatch)
+    monkeypatch.setattr(sampler.NumpyBackend, "group_size", 128)
+    config, told = SampleConfig(length=70), []
+    model = make_model(tokenizer)
+    for event in sample(model, config, num_samples=num_samples, stops=stops, seed=SEED):
+        told.append(len(steps))
+        if isinstance(event, Done):
+            break
+    gaps = np.diff([0, *told])  # the step that opens tells the first of them
+    if wanted:
+        assert gaps[:-2].tolist() == [wanted] * (len(gaps) - 2)
+    else:
+        assert max(gaps) <= TOGETHER
+
+
+def count_steps(monkeypatch):
+    """Return a list that grows by one with each step."""
+    steps, step = [], Stepper.step
     monkeypatch.setattr(
         Stepper, "step", lambda self, tokens: (steps.append(tokens), step(self, tokens))[1]
     )
-    config, told = SampleConfig(length=70), []
-    for event in sample(make_model(tokenizer), config, num_samples=4, stops=stops, seed=SEED):
-        told.append((event.index, len(steps)))
-        if isinstance(event, Done):
-            break
-    first = [num_steps for index, num_steps in told if index == 0]
-    if wanted:
-        assert np.diff(first)[:-2].tolist() == [wanted] * (len(first) - 3)
-        assert first[0] == wanted  # that which opens, and all but the last of these tokens
-    else:
-        assert max(np.diff([0, *first])) <= TOGETHER
+    return steps
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_what_was_drawn_before_an_error_is_told(at_once, monkeypatch):
+    monkeypatch.setattr(sampler, "num_usable_cores", lambda: at_once)
+    monkeypatch.setattr(sampler, "SLOW_WORK", 0)
+    monkeypatch.setattr(sampler, "_has_matrix_units", lambda is_bounded: False)
+    model, config = make_model(STREAM), SampleConfig(length=70)
+    (wanted, *_) = draw_all(model, 64, length=70)
+    step = Stepper.step
+
+    def fail(self, tokens):
+        self.num_steps = getattr(self, "num_steps", 0) + (np.size(tokens) > 1)
+        if self.num_steps == 22:
+            raise MemoryError("none is left")
+        return step(self, tokens)
+
+    monkeypatch.setattr(Stepper, "step", fail)
+    told = []
+    with pytest.raises(MemoryError, match="none is left"):
+        told.extend(sample(model, config, num_samples=64, seed=SEED))
+    assert "".join(event.text for event in told if event.index == 0) == wanted.text[:22]
+
+
+@pytest.mark.skipif(not int8.is_possible(), reason="needs VNNI, and torch's operators")
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_samples_in_8_bits_are_the_same_however_they_are_grouped(at_once, monkeypatch):
+    model, backend = make_model(NAMES), torch_backend.Int8Backend(NumpyBackend())
+    monkeypatch.setattr(sampler, "choose_backends", lambda *asked: (NumpyBackend(), backend))
+    monkeypatch.setattr(growing, "SHRINK", -1.0)
+    wanted = draw_all(model, 11)
+    monkeypatch.setattr(growing, "SHRINK", 0.75)
+    monkeypatch.setattr(sampler, "SLOW_WORK", 0)
+    monkeypatch.setattr(sampler, "MIN_GROUP", 2)
+    monkeypatch.setattr(sampler, "num_usable_cores", lambda: at_once)
+    monkeypatch.setattr(backend, "group_size", 4)
+    assert [done.text for done in draw_all(model, 11)] == [done.text for done in wanted]
+    exact = NumpyBackend()
+    monkeypatch.setattr(sampler, "choose_backends", lambda *asked: (exact, exact))
+    near = zip(draw_all(model, 11), wanted, strict=True)
+    assert any(a.logprob != b.logprob for a, b in near)  # so they were rounded
 
 
 def test_a_stop_ends_each_of_many_samples_without_a_length():
@@ -365,7 +424,7 @@ def test_a_backend_that_has_the_cores_to_itself_runs_on_one_thread(monkeypatch):
     from charrnn.torch_backend import TorchBackend
 
     backend = TorchBackend("cpu")
-    monkeypatch.setattr(sampler, "choose_backends", lambda device, work: (backend, backend))
+    monkeypatch.setattr(sampler, "choose_backends", lambda *asked: (backend, backend))
     monkeypatch.setattr(sampler, "SLOW_WORK", 0)
     monkeypatch.setattr(sampler, "num_usable_cores", lambda: 3)
     monkeypatch.setattr(sampler, "in_order", lambda makers, at_once: iter([at_once]))

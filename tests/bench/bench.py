@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 MARKS = ("<!-- bench -->\n", "<!-- /bench -->\n")
 TRAINED = [(256, 1), (512, 1), (512, 2)]
 SAMPLED = [(256, 1, 1), (512, 2, 1), (512, 2, 256)]
+BATCH_LIMITS = ("batch_limit", "bf16_batch_limit", "int8_batch_limit")
 STREAMED = [(512, 2), (1024, 1)]
 
 
@@ -50,7 +51,7 @@ def bench_train(seconds, repeats):
 def bench_sample(seconds, repeats):
     """Yield a row for one stream of each size, as it starts and goes on, and one for 256."""
     for hidden, layers, num in SAMPLED:
-        limits = ("product_limit",) if num == 1 else ("batch_limit", "bf16_batch_limit")
+        limits = ("product_limit",) if num == 1 else BATCH_LIMITS
         others = ("hand_sample", *limits)
         name = f"sample {num} at a time, {layers} x {hidden}"
         yield contest(name, "charrnn_sample", others, repeats, hidden, layers, float(seconds), num)
@@ -129,6 +130,7 @@ LABELS = {
     "product_limit": "the matrix products alone (float32)",
     "batch_limit": "the matrix products alone (float32)",
     "bf16_batch_limit": "the matrix products alone (bfloat16)",
+    "int8_batch_limit": "the matrix products alone (8 bits)",
     "half_limit": "the matrix products alone (float16)",
 }
 

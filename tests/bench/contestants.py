@@ -199,6 +199,14 @@ def bf16_batch_limit(hidden_size, num_layers, seconds, num_samples):
     return limits.batch_limit(V, hidden_size, num_layers, torch.bfloat16, num_samples)
 
 
+def int8_batch_limit(hidden_size, num_layers, seconds, num_samples):
+    """Return tokens per second of many streams were it their products in 8 bits alone."""
+    import limits
+    import torch
+
+    return limits.batch_limit(V, hidden_size, num_layers, torch.int8, num_samples)
+
+
 def step_limit(product_rate, hidden_size, num_layers):
     """Return steps per second of one stream, by the rate of one vector times a matrix."""
     per_step = 1 / product_rate(hidden_size, 4 * hidden_size)

@@ -7,15 +7,28 @@ import torch
 
 
 def product_rate(rows, inner, columns, dtype, seconds=0.3):
-    """Return floating-point operations per second of (rows, inner) @ (inner, columns)."""
-    a, b = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+    """Return operations per second of (rows, inner) @ (inner, columns)."""
+    multiply = make_product(rows, inner, columns, dtype)
     for _ in range(3):
-        a @ b
+        multiply()
     count, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
-        a @ b
+        multiply()
         count += 1
     return 2 * rows * inner * columns * count / (time.perf_counter() - began)
+
+
+def make_product(rows, inner, columns, dtype):
+    """Return a call that multiplies; in 8 bits with weights laid out, else as torch does."""
+    if dtype == torch.int8:
+        from charrnn import int8
+
+        assert int8.is_possible()
+        laid = int8.lay_out(np.ones((inner, columns), np.float32), 1e-3, rows)
+        integers, bias = torch.ones(rows, inner, dtype=torch.uint8), torch.zeros(columns)
+        return lambda: int8.product(integers, 1e-3, laid, bias)
+    a, b = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+    return lambda: a @ b
 
 
 def train_limit(vocab_size, hidden_size, num_layers, dtype, batch_size=32, seq_length=64):
