@@ -114,6 +114,20 @@ class Draft:
             self._ready.append("".join(map(self._spell, tokens[:-1])))
         self.add(tokens[-1], logprobs[-1])
 
+    def extend_to_end(self, tokens: list[int], logprobs: list[float]) -> None:
+        """Append `tokens` as far as the draft goes: what comes after its end is left."""
+        if self.finish_reason is not None:
+            return
+        if self.is_watched:
+            for token, logprob in zip(tokens, logprobs, strict=True):
+                if self.finish_reason is None:
+                    self.add(token, logprob)
+            return
+        size = int(min(len(tokens), self.num_left))
+        if self._end_id in tokens[:size]:
+            size = tokens.index(self._end_id) + 1
+        self.extend(tokens[:size], logprobs[:size])
+
     def take(self) -> str:
         """Return the text that can be printed and was not taken before."""
         text = "".join(self._ready)

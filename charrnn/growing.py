@@ -4,10 +4,12 @@ Pieces come of the first that is not complete; the others wait. Knows nothing of
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from charrnn.draft import Done, Draft, Piece
 from charrnn.drawing import Chooser, uniforms
@@ -15,11 +17,24 @@ from charrnn.filters import Logits
 from charrnn.stepper import Stepper
 
 Event = Piece | Done
+Array = npt.NDArray[Any]
 Turn = tuple[Stepper, int | None]  # who steps, and for how many tokens; None: to the end
 
 TOGETHER = 16  # tokens of each sample of a group that are spelled at once, at most
 FEW = 8  # samples for which it costs little to spell each token as it is drawn
 SHRINK = 0.75  # share of samples still growing under which the group is packed together
+
+
+class Blocks(Protocol):
+    """Draws K tokens of each of B streams at a time: blocks.py."""
+
+    num_tokens: int
+
+    def draw(self, numbers: Array) -> tuple[Array, Array]:
+        """Return tokens (K, B) and their ln p, drawn by uniform `numbers` (K, B)."""
+
+    def narrowed(self, rows: Sequence[int]) -> "Blocks":
+        """Return what goes on with these of the streams."""
 
 
 def grow(
@@ -134,6 +149,24 @@ def grow_one(
                 yield draft.report()
                 return
             logits = step(token)
+
+
+def grow_in_blocks(drafts: list[Draft], blocks: Blocks) -> Iterator[Event]:
+    """Yield the events of `drafts`, whose tokens come some at a time; none has a least length."""
+    rows, waiting = drafts, deque(drafts)
+    sources = [uniforms(draft.assignment.seed, draft.index) for draft in drafts]
+    while True:
+        numbers = [list(islice(source, blocks.num_tokens)) for source in sources]
+        tokens, logprobs = blocks.draw(np.ascontiguousarray(np.transpose(numbers)))
+        for draft, *drawn in zip(rows, tokens.T.tolist(), logprobs.T.tolist(), strict=True):
+            draft.extend_to_end(*drawn)
+        yield from _tell(waiting)
+        if not waiting:
+            return
+        growing = [row for row, draft in enumerate(rows) if draft.finish_reason is None]
+        if len(growing) <= SHRINK * len(rows):
+            blocks = blocks.narrowed(growing)
+            rows, sources = [rows[row] for row in growing], [sources[row] for row in growing]
 
 
 def _tell(waiting: deque[Draft]) -> Iterator[Event]:

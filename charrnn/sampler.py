@@ -5,7 +5,7 @@ complete, the others wait. Prints nothing, and on a CPU imports no torch unless 
 steps one sample, and when, depends on the model and the machine, not on how long it will be.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ from charrnn.cores import num_usable_cores
 from charrnn.draft import Assignment, Draft
 from charrnn.drawing import Chooser
 from charrnn.errors import ConfigError
-from charrnn.growing import Event, grow, grow_one
+from charrnn.filters import Logits
+from charrnn.growing import Blocks, Event, grow, grow_in_blocks, grow_one
 from charrnn.halfsize import turns_of_one
 from charrnn.modeldir import StoredModel
 from charrnn.packing import pack
@@ -65,9 +66,8 @@ def sample(
     first, others = choose_backends(device, 0 if num_samples == 1 else work, is_bounded)
     at_once = num_usable_cores() if work >= SLOW_WORK and others.on_cores else 1
     many = Many(others, at_once)
-    make_chooser = partial(Chooser, config, stored.tokenizer, history)
     stepper = Stepper(packed, 1, first)
-    return _sample_groups(assignment, num_samples, make_chooser, stepper, many, tokens)
+    return _sample_groups(assignment, num_samples, history, stepper, many, tokens)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _has_matrix_units(is_bounded: bool) -> bool:
 def _sample_groups(
     assignment: Assignment,
     num_samples: int,
-    make_chooser: Callable[[], Chooser],
+    history: Sequence[int],
     stepper: Stepper,
     many: Many,
     tokens: Sequence[int],
@@ -170,9 +170,8 @@ def _sample_groups(
     """Yield the events of all samples; `stepper` reads what they begin with, `tokens`, once."""
     logits, state = stepper.read(tokens), stepper.state
     if num_samples == 1:
-        yield from grow_one(Draft(assignment, 0), turns_of_one(stepper), make_chooser(), logits)
+        yield from _sample_one(Draft(assignment, 0), history, stepper, logits)
         return
-
     ready = stepper.resized(2, many.backend)  # with weights that all groups share
 
     def run(indexes: Sequence[int]) -> Iterator[Event]:
@@ -181,7 +180,37 @@ def _sample_groups(
         drafts = [Draft(assignment, index) for index in indexes]
         own = ready.resized(len(drafts))
         own.state = state
-        yield from grow(drafts, own, make_chooser(), np.repeat(logits, len(drafts), axis=0))
+        if _draws_blocks(own, assignment.config):
+            yield from grow_in_blocks(drafts, _make_blocks(own, assignment, history))
+            return
+        chooser = Chooser(assignment.config, assignment.tokenizer, history)
+        yield from grow(drafts, own, chooser, np.repeat(logits, len(drafts), axis=0))
 
     groups = many.groups(num_samples)
     yield from in_order((partial(run, indexes) for indexes in groups), many.at_once)
+
+
+def _sample_one(
+    draft: Draft, history: Sequence[int], stepper: Stepper, logits: Logits
+) -> Iterator[Event]:
+    """Yield the events of a single sample, which goes on from `logits`."""
+    assignment = draft.assignment
+    if _draws_blocks(stepper, assignment.config):
+        yield from grow_in_blocks([draft], _make_blocks(stepper, assignment, history))
+        return
+    chooser = Chooser(assignment.config, assignment.tokenizer, history)
+    yield from grow_one(draft, turns_of_one(stepper), chooser, logits)
+
+
+def _draws_blocks(stepper: Stepper, config: SampleConfig) -> bool:
+    """Return whether tokens are drawn on the device; a least length asks for each of them."""
+    return stepper.backend.draws and config.min_length == 0
+
+
+def _make_blocks(stepper: Stepper, assignment: Assignment, history: Sequence[int]) -> Blocks:
+    from charrnn import blocks
+    from charrnn.devicedraws import DeviceDraws
+
+    device, size = stepper.logits.device, stepper.batch_size
+    draws = DeviceDraws(assignment.config, assignment.tokenizer, history, size, device)
+    return blocks.Blocks(stepper, draws, blocks.block_size(assignment.config.length))

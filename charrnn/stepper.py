@@ -26,6 +26,7 @@ class Backend(Protocol):
     xp: Any  # numpy or torch
     group_size: int  # streams that are best stepped at once, where there are many
     on_cores: bool  # whether several steppers are best run on a thread each
+    draws: bool  # whether tokens are best drawn where the buffers live (blocks.py)
 
     def use_one_core(self) -> None:
         """Make products on the calling thread run on one core."""
@@ -61,6 +62,7 @@ class NumpyBackend:
     xp: Any = np
     group_size = 64  # more do not fit the caches
     on_cores = True
+    draws = False
 
     def __init__(self, dtype: npt.DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -118,12 +120,21 @@ class Stepper:
 
         The next step may write over them. Logits that overflow are inf or NaN.
         """
+        self.advance(tokens)
+        return self._fetch_logits()
+
+    def advance(self, tokens: Tokens | Buffer) -> None:
+        """Read `tokens`, which may be where the buffers are; the logits stay there, in `logits`."""
         above = self._find_rows(tokens)
         for advance, product, next_above in self._layers:
             advance(above)
             product()
             above = next_above
-        return self._fetch_logits()
+
+    @property
+    def logits(self) -> Buffer:
+        """What follows, (B, V), where the buffers live: always the same buffer."""
+        return self._layers[-1][2]
 
     def read(self, tokens: Sequence[int]) -> Array:
         """Read `tokens`, at least one, of one stream, and return the logits (1, V) after the last.

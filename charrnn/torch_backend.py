@@ -66,6 +66,7 @@ class TorchBackend:
 
     def __init__(self, device: str, dtype: torch.dtype = torch.float32) -> None:
         self.device, self.dtype = torch.device(device), dtype
+        self.draws = self.device.type == "cuda"
         self._placed = Placed(self.put)
 
     def use_one_core(self) -> None:
@@ -89,9 +90,10 @@ class TorchBackend:
     def product(self, inputs: Tensor, matrix: Tensor, outputs: Tensor, bound: float | None) -> Call:
         return partial(torch.mm, inputs, matrix, out=outputs)
 
-    def rows(self, table: Tensor, tokens: Tokens, outputs: Tensor) -> Tensor:
-        index = torch.from_numpy(np.atleast_1d(np.asarray(tokens, np.int64))).to(self.device)
-        return torch.index_select(table, 0, index, out=outputs)
+    def rows(self, table: Tensor, tokens: Tokens | Tensor, outputs: Tensor) -> Tensor:
+        if not isinstance(tokens, Tensor):
+            tokens = torch.from_numpy(np.atleast_1d(np.asarray(tokens, np.int64))).to(self.device)
+        return torch.index_select(table, 0, tokens, out=outputs)
 
 
 class BatchBackend(NumpyBackend):

@@ -61,6 +61,8 @@ ORDER = [
     "torch_backend",
     "filters",
     "drawing",
+    "devicedraws",
+    "blocks",
     "stops",
     "draft",
     "growing",
@@ -123,7 +125,16 @@ TORCH = {
     "checkpoint",
     "session",
 }
-TORCH |= {"torch_backend", "recorder", "validate", "loop", "ranks", "follow"}  # may at import
+TORCH |= {
+    "torch_backend",
+    "devicedraws",
+    "blocks",
+    "recorder",
+    "validate",
+    "loop",
+    "ranks",
+    "follow",
+}  # may at import
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -184,3 +184,24 @@ def test_a_draft_is_watched_where_a_token_may_change_how_it_goes_on(options, sto
     if stops:
         with pytest.raises(AssertionError):
             draft.extend(ids("de"), [0.0, 0.0])
+
+
+@given(
+    tokens=st.lists(st.sampled_from([END, *ids("abcde")]), min_size=1, max_size=40),
+    size=st.integers(1, 9),
+    options=st.sampled_from([{}, {"length": 13}, {"min_length": 5}]),
+    stops=st.sampled_from([(), ("cd",)]),
+)
+def test_what_comes_behind_the_end_is_left(tokens, size, options, stops):
+    assignment = Assignment(CHARS, SampleConfig(**{"length": 0, **options}), 0, "", stops)
+    one, several = Draft(assignment, 0), Draft(assignment, 0)
+    for start in range(0, len(tokens), size):
+        block = tokens[start : start + size]
+        several.extend_to_end(block, [-0.1] * len(block))
+        for token in block:
+            if one.finish_reason is None:
+                one.add(token, -0.1)
+        assert several.take() == one.take()
+        assert several.finish_reason == one.finish_reason
+    if one.finish_reason:
+        assert several.report() == one.report()
