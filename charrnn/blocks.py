@@ -1,19 +1,19 @@
 """Many tokens a call, drawn on the device that holds the network: nothing is asked in between.
 
-A block is K steps of B streams. On CUDA it is captured as a graph when it is made, and each call
-replays it: one launch for all kernels of all steps, and the host waits once. The uniform numbers
-come from the host, so that a sample is drawn from the same ones as on a CPU. Streams that are
-complete within a block are drawn on to its end, which the others do not notice.
+A block is K steps of B streams. On CUDA a step is captured as a graph, of which a block replays K:
+one launch a token, and the host waits once a block. The first block is drawn as it is, so that the
+libraries have their workspaces, and short samples need no graph. The uniform numbers come from the
+host, so that a sample is drawn from the same ones as on a CPU. Streams that are complete within a
+block are drawn on to its end; what comes of that is the caller's to leave.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 
 from charrnn.devicedraws import DeviceDraws
-from charrnn.filters import check_finite
 from charrnn.packing import Array
 from charrnn.stepper import Stepper
 
@@ -29,64 +29,82 @@ def block_size(length: int) -> int:
 class Blocks:
     """Draws blocks, each from where the last has ended."""
 
-    def __init__(self, stepper: Stepper, draws: DeviceDraws, num_tokens: int) -> None:
+    def __init__(
+        self, stepper: Stepper, draws: DeviceDraws, num_tokens: int, stream: Any = None
+    ) -> None:
         """Begin with the logits that `stepper` has for its state; it is stepped from now on here.
 
-        Its backend is a TorchBackend.
+        Its backend is a TorchBackend. `stream` is a CUDA stream of its device; None makes one.
         """
         self._stepper, self._draws, self.num_tokens = stepper, draws, num_tokens
-        device, shape = draws.recent.device, (num_tokens, stepper.batch_size)
-        self._numbers = torch.zeros(shape, dtype=torch.float64, device=device)
-        self._tokens = torch.zeros(shape, dtype=torch.int64, device=device)
-        self._logprobs = torch.zeros(shape, dtype=torch.float64, device=device)
-        self._draw_block = self._captured(device) if device.type == "cuda" else self._run
+        self._device = draws.recent.device
+        numbers = torch.zeros(num_tokens, stepper.batch_size, dtype=torch.float64)
+        self._numbers = numbers.to(self._device)
+        self._drawn = torch.stack([numbers, numbers]).to(self._device)  # tokens, ln p
+        self._place = torch.zeros(1, dtype=torch.int64, device=self._device)  # in the block
+        self._stream = stream or self._make_stream()
+        self._steps: list[Callable[[], None]] = []  # the ways to make a step that were tried
 
     def draw(self, numbers: Array) -> tuple[Array, Array]:
         """Return tokens (K, B) and their ln p, drawn by uniform `numbers` (K, B).
 
-        Raises ModelError where logits are not finite.
+        Where the logits were not finite ln p is NaN, and the rest of that stream is worthless.
         """
-        self._numbers.copy_(torch.from_numpy(numbers))
-        self._draw_block()
-        tokens, logprobs = self._tokens.cpu().numpy(), self._logprobs.cpu().numpy()
-        check_finite(0.0 if self._draws.all_finite.item() else np.nan)
-        return tokens, logprobs
+        with self._on_stream():
+            self._numbers.copy_(torch.from_numpy(numbers))
+            self._place.zero_()
+            step = self._choose_step()
+            for _ in range(self.num_tokens):
+                step()
+            tokens, logprobs = self._drawn.cpu().numpy()
+        return tokens.astype(int), logprobs
 
     def narrowed(self, rows: Sequence[int]) -> "Blocks":
-        """Return what goes on with these of the streams."""
+        """Return what goes on with these of the streams, in the place of this, which is over."""
+        self._steps.clear()  # a graph keeps memory
         stepper = self._stepper.resized(len(rows))
         stepper.state = tuple(part[:, rows] for part in self._stepper.state)
-        return Blocks(stepper, self._draws.keep(rows), self.num_tokens)
+        return Blocks(stepper, self._draws.keep(rows), self.num_tokens, self._stream)
 
-    def _run(self) -> None:
-        """Draw a block, one operation after the other."""
-        for step in range(self.num_tokens):
-            tokens, logprobs = self._draws.draw(self._stepper.logits, self._numbers[step])
-            self._tokens[step] = tokens
-            self._logprobs[step] = logprobs
-            self._stepper.advance(tokens)
+    def _step(self) -> None:
+        """Draw a token of each stream, and read it."""
+        numbers = self._numbers.index_select(0, self._place)[0]
+        tokens, logprobs = self._draws.draw(self._stepper.logits, numbers)
+        drawn = torch.stack([tokens.double(), logprobs])[:, None]
+        self._drawn.index_copy_(1, self._place, drawn)
+        self._place.add_(1)
+        self._stepper.advance(tokens)
 
-    def _captured(self, device: torch.device) -> Callable[[], None]:
-        """Return a call that does what `_run` does, as a CUDA graph.
+    def _choose_step(self) -> Callable[[], None]:
+        """Return what makes a step: itself in the first block, then a graph if there can be one."""
+        if not self._steps:
+            self._steps.append(self._step)
+        elif len(self._steps) == 1:
+            self._steps.append(self._captured() if self._device.type == "cuda" else self._step)
+        return self._steps[-1]
 
-        It is run once before, so that libraries have their workspaces; what that changed is put
-        back.
-        """
-        state, recent = self._stepper.state, self._draws.recent.clone()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(device):
-            stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                self._run()
-            torch.cuda.current_stream().wait_stream(stream)
-            with torch.cuda.graph(graph):
-                self._run()
-        self._draws.recent.copy_(recent)
-        self._stepper.state = state
+    def _captured(self) -> Callable[[], None]:
+        """Return a call that does what `_step` does, as a CUDA graph where it can be captured."""
+        try:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                self._step()
+        except RuntimeError:
+            return self._step
+        return graph.replay
 
-        def replay() -> None:
-            with torch.cuda.device(device):
-                graph.replay()
+    def _make_stream(self) -> Any:
+        if self._device.type != "cuda":
+            return None
+        with torch.cuda.device(self._device):
+            return torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
-        return replay
+    def _on_stream(self) -> AbstractContextManager[Any]:
+        """Return a context in which all is done on the stream, after what came before."""
+        if self._stream is None:
+            return nullcontext()
+        contexts = ExitStack()
+        contexts.enter_context(torch.cuda.device(self._device))
+        self._stream.wait_stream(torch.cuda.current_stream())
+        contexts.enter_context(torch.cuda.stream(self._stream))
+        return contexts

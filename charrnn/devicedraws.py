@@ -1,8 +1,8 @@
 """Logits and uniform numbers -> the next tokens, on the device that holds both.
 
-What filters.py and drawing.py do in NumPy, in the same order and in float64, as operations of torch
-that a CUDA graph can hold: no shape depends on a value, and the host is told nothing. Shapes: B
-samples, V symbols.
+What filters.py and drawing.py do in NumPy, in the same order and in float64, but for rounding, as
+operations of torch that a CUDA graph can hold: no shape depends on a value, and the host is told
+nothing. Shapes: B samples, V symbols.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from charrnn.config import REPETITION_WINDOW, SampleConfig
+from charrnn.errors import ConfigError
 from charrnn.filters import PENALTY_MIN, ROUNDING, TEMPERATURE_MIN
 from charrnn.tokenizer import Tokenizer
 
@@ -27,30 +28,38 @@ class DeviceDraws:
         batch_size: int,
         device: torch.device,
     ) -> None:
-        """`history` is what all samples begin with, as the penalty sees it."""
+        """`history` is what all samples begin with, as the penalty sees it.
+
+        Raises ConfigError where there is no symbol that may be drawn.
+        """
         self._config, self._vocab_size = config, len(tokenizer)
         banned = [i for i in (tokenizer.unk_id, tokenizer.bos_id) if i is not None]
         self._banned = torch.zeros(len(tokenizer), dtype=torch.bool, device=device)
         self._banned[banned] = True
+        if len(banned) == len(tokenizer):
+            raise ConfigError("every symbol of the vocabulary is banned: nothing can be drawn")
         window = [len(tokenizer)] * REPETITION_WINDOW + list(history)
         self.recent = torch.tensor(window[-REPETITION_WINDOW:], device=device)
         self.recent = self.recent.repeat(batch_size, 1)
-        self.all_finite = torch.ones((), dtype=torch.bool, device=device)  # logits, up to now
 
     def draw(self, logits: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Return (B,) tokens and their ln p, from `logits` (B, >= V) and `numbers` (B,) of [0, 1).
 
-        ln p is at temperature 1, nothing filtered. `recent` and `all_finite` are written.
+        ln p is at temperature 1, nothing filtered; NaN where logits are not finite. `recent` is
+        written.
         """
         logits = logits[:, : self._vocab_size].double()
-        self.all_finite.logical_and_(logits.amax(dim=1).isfinite().all())
-        weights = self._filter(logits)
-        sums = weights.exp().cumsum(dim=1)
-        tokens = (sums <= sums[:, -1:] * numbers[:, None]).sum(dim=1)
-        tokens.clamp_(max=self._vocab_size - 1)  # what was not finite is told of later
+        weights = self._allowed(logits)
+        largest = weights.amax(dim=1, keepdim=True)
+        if self._config.temperature:
+            tokens = _drawn_by(self._filter(weights - largest), numbers)
+        else:
+            tokens = weights.argmax(dim=1)
         if self._config.repetition_penalty != 1:
             self.recent.copy_(torch.cat([self.recent[:, 1:], tokens[:, None]], dim=1))
-        return tokens, logits.log_softmax(dim=1).gather(1, tokens[:, None])[:, 0]
+        logprobs = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(dim=1)
+        is_finite = logits.amax(dim=1).isfinite() & largest[:, 0].isfinite()
+        return tokens, logprobs.where(is_finite, torch.nan)
 
     def keep(self, rows: Sequence[int]) -> "DeviceDraws":
         """Return what draws these of the samples."""
@@ -58,20 +67,22 @@ class DeviceDraws:
         kept.recent = self.recent[list(rows)]
         return kept
 
-    def _filter(self, logits: Tensor) -> Tensor:
-        """Return log weights (B, V): the likeliest's is 0, a dropped one's -inf."""
-        config = self._config
+    def _allowed(self, logits: Tensor) -> Tensor:
+        """Return `logits` with those of banned symbols -inf, and others penalized."""
         weights = logits.masked_fill(self._banned, -torch.inf)
-        if config.repetition_penalty != 1:
-            weights = torch.where(self._seen(), _penalized(weights, config), weights)
-        weights = weights - weights.amax(dim=1, keepdim=True)
-        if config.temperature:
-            weights = weights / max(config.temperature, TEMPERATURE_MIN)
-        top_k = config.top_k if config.temperature else 1
-        top_p = config.top_p if config.temperature else 1.0
-        if 0 < top_k < self._vocab_size or top_p < 1:
-            weights = keep_head(weights, top_k, top_p)
-        if config.min_p > 0 and config.temperature:
+        penalty = max(self._config.repetition_penalty, PENALTY_MIN)
+        if penalty == 1:
+            return weights
+        penalized = torch.where(weights > 0, weights / penalty, weights * penalty)
+        return torch.where(self._seen(), penalized, weights)
+
+    def _filter(self, weights: Tensor) -> Tensor:
+        """Return log weights (B, V) at the temperature, of rows whose largest is 0; -inf: dropped."""
+        config = self._config
+        weights = weights / max(config.temperature, TEMPERATURE_MIN)
+        if 0 < config.top_k < self._vocab_size or config.top_p < 1:
+            weights = keep_head(weights, config.top_k, config.top_p)
+        if config.min_p > 0:
             unlikely = weights.exp() < config.min_p * (1 - ROUNDING)
             weights = weights.masked_fill(unlikely, -torch.inf)
         return weights
@@ -99,6 +110,15 @@ def keep_head(weights: Tensor, top_k: int, top_p: float) -> Tensor:
     return torch.empty_like(weights).scatter_(1, order, values)
 
 
-def _penalized(weights: Tensor, config: SampleConfig) -> Tensor:
-    penalty = max(config.repetition_penalty, PENALTY_MIN)
-    return torch.where(weights > 0, weights / penalty, weights * penalty)
+def _drawn_by(weights: Tensor, numbers: Tensor) -> Tensor:
+    """Return a token (B,) for each row of log weights (B, V) and each uniform number (B,).
+
+    Sums that are made in parallel may go down by a rounding: what has no weight is never drawn.
+    One row is summed as one of two are, always in the same order.
+    """
+    shares = weights.exp()
+    sums = shares.expand(max(2, len(shares)), -1).cumsum(dim=1)[: len(shares)]
+    tokens = (sums <= sums[:, -1:] * numbers[:, None]).sum(dim=1, keepdim=True)
+    tokens.clamp_(max=weights.shape[1] - 1)
+    likeliest = shares.argmax(dim=1, keepdim=True)
+    return torch.where(shares.gather(1, tokens) > 0, tokens, likeliest)[:, 0]

@@ -116,7 +116,7 @@ class Draft:
 
     def extend_to_end(self, tokens: list[int], logprobs: list[float]) -> None:
         """Append `tokens` as far as the draft goes: what comes after its end is left."""
-        if self.finish_reason is not None:
+        if self.finish_reason is not None or not tokens:
             return
         if self.is_watched:
             for token, logprob in zip(tokens, logprobs, strict=True):

@@ -6,26 +6,26 @@ Pieces come of the first that is not complete; the others wait. Knows nothing of
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn.draft import Done, Draft, Piece
 from charrnn.drawing import Chooser, uniforms
-from charrnn.filters import Logits
+from charrnn.filters import Logits, check_finite
+from charrnn.packing import Array
 from charrnn.stepper import Stepper
 
 Event = Piece | Done
-Array = npt.NDArray[Any]
 Turn = tuple[Stepper, int | None]  # who steps, and for how many tokens; None: to the end
 
 TOGETHER = 16  # tokens of each sample of a group that are spelled at once, at most
 FEW = 8  # samples for which it costs little to spell each token as it is drawn
 SHRINK = 0.75  # share of samples still growing under which the group is packed together
+NARROW = 0.5  # likewise, where that costs a new graph
 
 
-class Blocks(Protocol):
+class DrawsBlocks(Protocol):
     """Draws K tokens of each of B streams at a time: blocks.py."""
 
     num_tokens: int
@@ -33,7 +33,7 @@ class Blocks(Protocol):
     def draw(self, numbers: Array) -> tuple[Array, Array]:
         """Return tokens (K, B) and their ln p, drawn by uniform `numbers` (K, B)."""
 
-    def narrowed(self, rows: Sequence[int]) -> "Blocks":
+    def narrowed(self, rows: Sequence[int]) -> "DrawsBlocks":
         """Return what goes on with these of the streams."""
 
 
@@ -151,20 +151,28 @@ def grow_one(
             logits = step(token)
 
 
-def grow_in_blocks(drafts: list[Draft], blocks: Blocks) -> Iterator[Event]:
-    """Yield the events of `drafts`, whose tokens come some at a time; none has a least length."""
+def grow_in_blocks(drafts: list[Draft], blocks: DrawsBlocks) -> Iterator[Event]:
+    """Yield the events of `drafts`, whose tokens come some at a time; none has a least length.
+
+    Raises ModelError where a draft that still grows meets logits that are not finite.
+    """
     rows, waiting = drafts, deque(drafts)
     sources = [uniforms(draft.assignment.seed, draft.index) for draft in drafts]
     while True:
         numbers = [list(islice(source, blocks.num_tokens)) for source in sources]
         tokens, logprobs = blocks.draw(np.ascontiguousarray(np.transpose(numbers)))
-        for draft, *drawn in zip(rows, tokens.T.tolist(), logprobs.T.tolist(), strict=True):
-            draft.extend_to_end(*drawn)
+        finite = np.logical_and.accumulate(np.isfinite(logprobs)).sum(axis=0).tolist()
+        for draft, size, *drawn in zip(
+            rows, finite, tokens.T.tolist(), logprobs.T.tolist(), strict=True
+        ):
+            draft.extend_to_end(*(part[:size] for part in drawn))
         yield from _tell(waiting)
         if not waiting:
             return
         growing = [row for row, draft in enumerate(rows) if draft.finish_reason is None]
-        if len(growing) <= SHRINK * len(rows):
+        if any(finite[row] < blocks.num_tokens for row in growing):
+            check_finite(np.nan)
+        if len(growing) <= NARROW * len(rows):
             blocks = blocks.narrowed(growing)
             rows, sources = [rows[row] for row in growing], [sources[row] for row in growing]
 

@@ -18,7 +18,7 @@ from charrnn.draft import Assignment, Draft
 from charrnn.drawing import Chooser
 from charrnn.errors import ConfigError
 from charrnn.filters import Logits
-from charrnn.growing import Blocks, Event, grow, grow_in_blocks, grow_one
+from charrnn.growing import DrawsBlocks, Event, grow, grow_in_blocks, grow_one
 from charrnn.halfsize import turns_of_one
 from charrnn.modeldir import StoredModel
 from charrnn.packing import pack
@@ -30,6 +30,9 @@ from charrnn.tokenizer import Tokenizer
 SLOW_WORK = 6e10  # multiplications that NumPy needs a second for, as importing torch does
 SOME_LENGTH = 100  # tokens, as a guess, of a document without a limit
 SEEDS = Range(0, 2**64 - 1)
+DEVICE_NUMBERS = (
+    1 << 24
+)  # weights of a batch, of which a device holds about ten copies, 8 bytes each
 MIN_GROUP = 32  # samples: with fewer the products are too thin
 
 
@@ -65,7 +68,7 @@ def sample(
     is_bounded = packed.hidden_bound is not None
     first, others = choose_backends(device, 0 if num_samples == 1 else work, is_bounded)
     at_once = num_usable_cores() if work >= SLOW_WORK and others.on_cores else 1
-    many = Many(others, at_once)
+    many = Many(others, at_once, group_size(others, len(stored.tokenizer)))
     stepper = Stepper(packed, 1, first)
     return _sample_groups(assignment, num_samples, history, stepper, many, tokens)
 
@@ -76,13 +79,21 @@ class Many:
 
     backend: Backend
     at_once: int  # groups, each on a thread of its own
+    group_size: int  # samples that are stepped together, at most
 
     def groups(self, num_samples: int) -> Iterator[Sequence[int]]:
         """Yield the indexes of the samples that are stepped together."""
         fair = -(-num_samples // self.at_once)
-        size = min(self.backend.group_size, max(MIN_GROUP, fair))
+        size = min(self.group_size, max(MIN_GROUP, fair))
         for start in range(0, num_samples, size):
             yield range(start, min(start + size, num_samples))
+
+
+def group_size(backend: Backend, vocab_size: int) -> int:
+    """Return how many samples are best stepped at once; on a device their weights need memory."""
+    if not backend.draws_blocks:
+        return backend.group_size
+    return min(backend.group_size, max(1, DEVICE_NUMBERS // vocab_size))
 
 
 def check_options(seed: int, num_samples: int, on_unknown: str) -> None:
@@ -204,10 +215,10 @@ def _sample_one(
 
 def _draws_blocks(stepper: Stepper, config: SampleConfig) -> bool:
     """Return whether tokens are drawn on the device; a least length asks for each of them."""
-    return stepper.backend.draws and config.min_length == 0
+    return stepper.backend.draws_blocks and config.min_length == 0
 
 
-def _make_blocks(stepper: Stepper, assignment: Assignment, history: Sequence[int]) -> Blocks:
+def _make_blocks(stepper: Stepper, assignment: Assignment, history: Sequence[int]) -> DrawsBlocks:
     from charrnn import blocks
     from charrnn.devicedraws import DeviceDraws
 

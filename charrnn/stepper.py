@@ -26,7 +26,7 @@ class Backend(Protocol):
     xp: Any  # numpy or torch
     group_size: int  # streams that are best stepped at once, where there are many
     on_cores: bool  # whether several steppers are best run on a thread each
-    draws: bool  # whether tokens are best drawn where the buffers live (blocks.py)
+    draws_blocks: bool  # whether tokens are best drawn where the buffers live (blocks.py)
 
     def use_one_core(self) -> None:
         """Make products on the calling thread run on one core."""
@@ -62,7 +62,7 @@ class NumpyBackend:
     xp: Any = np
     group_size = 64  # more do not fit the caches
     on_cores = True
-    draws = False
+    draws_blocks = False
 
     def __init__(self, dtype: npt.DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -133,7 +133,7 @@ class Stepper:
 
     @property
     def logits(self) -> Buffer:
-        """What follows, (B, V), where the buffers live: always the same buffer."""
+        """What follows, (B, V) or of one stream (V,), where the buffers live: always the same."""
         return self._layers[-1][2]
 
     def read(self, tokens: Sequence[int]) -> Array:
@@ -219,7 +219,7 @@ class Stepper:
         self._cells.append(cell)
         return advance
 
-    def _make_entrance(self) -> Callable[[Tokens], Buffer]:
+    def _make_entrance(self) -> Callable[[Tokens | Buffer], Buffer]:
         """Return a call that gives what layer 0 sees of tokens: (B, G*H), or (G*H,) of one."""
         packed, backend = self.packed, self.backend
         outputs = backend.zeros(self.batch_size, packed.num_columns)
@@ -234,7 +234,7 @@ class Stepper:
         vectors = backend.zeros(self.batch_size, len(entrance) - 1)
         product = backend.product(inputs, entrance, outputs, None)
 
-        def embed(tokens: Tokens) -> Buffer:
+        def embed(tokens: Tokens | Buffer) -> Buffer:
             inputs[..., :-1] = backend.rows(embedding, tokens, vectors)
             product()
             return outputs

@@ -66,7 +66,7 @@ class TorchBackend:
 
     def __init__(self, device: str, dtype: torch.dtype = torch.float32) -> None:
         self.device, self.dtype = torch.device(device), dtype
-        self.draws = self.device.type == "cuda"
+        self.draws_blocks = self.device.type == "cuda"
         self._placed = Placed(self.put)
 
     def use_one_core(self) -> None:

@@ -5,17 +5,20 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import pytest
 import torch
+import torch.utils._pytree
 from drawn import NAMES, STREAM, draw_all, make_model
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from charrnn import blocks, sampler
+from charrnn import blocks, devicedraws, packing, sampler
 from charrnn.blocks import Blocks, block_size
 from charrnn.config import SampleConfig
 from charrnn.devicedraws import DeviceDraws, keep_head
-from charrnn.errors import ModelError
+from charrnn.draft import Assignment, Draft, Piece
+from charrnn.errors import ConfigError, ModelError
 from charrnn.filters import keep_top_k, keep_top_p
+from charrnn.growing import grow_in_blocks
 from charrnn.packing import pack
 from charrnn.stepper import Stepper
 from charrnn.tokenizer import Tokenizer
@@ -45,7 +48,7 @@ def on_device(monkeypatch):
 
     def begin():
         backend = TorchBackend("cpu", torch.float64)
-        backend.draws = True
+        backend.draws_blocks = True
         monkeypatch.setattr(sampler, "choose_backends", lambda *asked: (backend, backend))
         return made
 
@@ -128,8 +131,40 @@ def make_blocks(num_tokens=4, batch_size=3, **options):
 NUMBERS = np.random.default_rng(4).random((8, 3))
 
 
+@pytest.mark.parametrize("is_table", [True, False])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "peephole", "rnn"])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_nothing_is_asked_while_a_block_is_drawn(options, cell, is_table, monkeypatch):
+    """On "meta", where tensors have no values: to ask for one is an error, as to bring some in."""
+    monkeypatch.setattr(packing, "TABLE_MAX", 1 << 22 if is_table else 0)
+    model = make_model(STREAM, cell)
+    stepper = Stepper(pack(model.config, model.weights), 3, MetaBackend())
+    config = SampleConfig(**options)
+    draws = DeviceDraws(config, STREAM, [1, 2], 3, torch.device("cpu"))
+    draws.__dict__.update(
+        {k: v.to("meta") for k, v in vars(draws).items() if isinstance(v, torch.Tensor)}
+    )
+    made = Blocks(stepper, draws, 4)
+    buffers = [stepper.logits, made._drawn, made._numbers, draws.recent]
+    with Watch() as watch:
+        made._step()
+    assert {"aten::mm", "aten::index_copy_"} <= watch.names
+    assert not watch.names & {"aten::_local_scalar_dense", "aten::nonzero"}
+    assert buffers == [stepper.logits, made._drawn, made._numbers, draws.recent]
+
+
+class MetaBackend(TorchBackend):
+    """A backend without values."""
+
+    def __init__(self):
+        super().__init__("meta")
+
+    def fetcher(self, buffer):
+        return lambda: np.zeros(buffer.shape, np.float32)
+
+
 class Watch(TorchDispatchMode):
-    """Collects the names of the operations that are made."""
+    """Collects the names of the operations that are made; all their tensors must be on "meta"."""
 
     def __init__(self):
         super().__init__()
@@ -137,17 +172,9 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, call, types, args=(), kwargs=None):
         self.names.add(call.name().split(".")[0])
+        for tensor in torch.utils._pytree.tree_leaves((args, kwargs)):
+            assert not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta"
         return call(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize("options", OPTIONS)
-def test_nothing_is_asked_while_a_block_is_drawn(options):
-    made = make_blocks(**{k: v for k, v in options.items() if k != "length"})
-    with Watch() as watch:
-        made._run()
-    assert {"aten::mm", "aten::cumsum"} <= watch.names
-    asking = {"aten::_local_scalar_dense", "aten::nonzero", "aten::index", "aten::_to_copy"}
-    assert watch.names & asking <= {"aten::_to_copy"}  # float32 to float64
 
 
 def test_blocks_go_on_from_each_other_and_with_some_of_the_streams():
@@ -162,25 +189,39 @@ def test_blocks_go_on_from_each_other_and_with_some_of_the_streams():
     np.testing.assert_allclose(shares, logprobs[4:, [0, 2]], atol=1e-6)
 
 
-def test_a_captured_block_begins_where_the_stepper_was(monkeypatch):
-    """With stand-ins for CUDA's: what is captured runs when it is replayed."""
-    wanted = make_blocks(repetition_penalty=1.5).draw(NUMBERS[:4])
-    runs = []
+class Graph:
+    """Stands in for a CUDA graph: what is captured is made when it is replayed."""
 
-    class Graph:
-        def replay(self):
-            runs.append("replay")
-            self.captured()
+    def replay(self):
+        cuda_events.append("replay")
+        self.captured()
 
-    class Stream:
-        def wait_stream(self, other):
-            runs.append("wait")
+
+class Stream:
+    """Stands in for a CUDA stream."""
+
+    def wait_stream(self, other):
+        cuda_events.append("wait")
+
+
+cuda_events = []
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch):
+    """Put stand-ins in the place of what CUDA has, and return how to make blocks with them."""
+    cuda_events.clear()
+    steps, made_on = [], []
 
     @contextmanager
-    def capture(graph):
-        runs.append("capture")
-        yield
-        graph.captured = run
+    def capture(graph, stream, capture_error_mode):
+        assert capture_error_mode == "thread_local"
+        assert isinstance(stream, Stream)
+        cuda_events.append("capture")
+        with pytest.MonkeyPatch.context() as patch:  # while it is captured nothing is made
+            patch.setattr(Blocks, "_step", lambda self: made_on.append(self))
+            yield
+        graph.captured = steps[-1]
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
@@ -188,13 +229,44 @@ def test_a_captured_block_begins_where_the_stepper_was(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
     monkeypatch.setattr(torch.cuda, "graph", capture)
-    made = make_blocks(repetition_penalty=1.5)
-    run = made._run
-    made._draw_block = made._captured(torch.device("cpu"))
-    found = made.draw(NUMBERS[:4])
-    assert runs == ["wait", "wait", "capture", "replay"]
-    assert found[0].tolist() == wanted[0].tolist()
-    np.testing.assert_allclose(found[1], wanted[1], atol=1e-6)
+    start = Blocks.__init__
+
+    def begin(self, stepper, draws, num_tokens, stream=None):
+        start(self, stepper, draws, num_tokens, stream or Stream())
+        self._device = torch.device("cuda")
+        steps.append(lambda: Blocks._step(self))
+
+    monkeypatch.setattr(Blocks, "__init__", begin)
+
+
+def test_the_first_block_is_drawn_as_it_is_and_the_others_by_a_graph(fake_cuda):
+    options = {"repetition_penalty": 1.5, "temperature": 0.8}
+    wanted = [make_blocks(12, **options).draw(np.tile(NUMBERS, (2, 1))[:12])[0]]
+    cuda_events.clear()
+    made = make_blocks(4, **options)
+    numbers = np.tile(NUMBERS, (2, 1))
+    first, _ = made.draw(numbers[:4])
+    assert cuda_events == ["wait"]
+    second, _ = made.draw(numbers[4:8])
+    assert cuda_events == ["wait", "wait", "capture", *["replay"] * 4]
+    narrow = made.narrowed([2, 0])
+    assert narrow._stream is made._stream
+    third, _ = narrow.draw(numbers[8:12][:, [2, 0]].copy())
+    assert cuda_events[7:] == ["wait"]
+    assert np.vstack([first, second]).tolist() == wanted[0][:8].tolist()
+    assert third.tolist() == wanted[0][8:, [2, 0]].tolist()
+
+
+def test_what_cannot_be_captured_is_drawn_as_it_is(fake_cuda, monkeypatch):
+    def refuse(*given, **options):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    wanted, _ = make_blocks(8).draw(NUMBERS)
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    made = make_blocks(4)
+    first, _ = made.draw(NUMBERS[:4])
+    second, _ = made.draw(NUMBERS[4:])
+    assert np.vstack([first, second]).tolist() == wanted.tolist()
 
 
 def test_a_network_whose_output_is_not_finite_is_an_error(on_device):
@@ -203,6 +275,76 @@ def test_a_network_whose_output_is_not_finite_is_an_error(on_device):
     on_device()
     with pytest.raises(ModelError, match="not finite"):
         draw_all(model, 3)
+
+
+class Scripted:
+    """Blocks of 5 tokens that are all the same, with ln p that are given."""
+
+    num_tokens = 5
+
+    def __init__(self, token, logprobs):
+        self.token, self.logprobs = token, logprobs
+
+    def draw(self, numbers):
+        return np.full(numbers.shape, self.token), self.logprobs
+
+
+def test_what_was_drawn_before_logits_that_are_not_finite_is_told():
+    logprobs = np.full((5, 2), -1.0)
+    logprobs[3, 1] = np.nan
+    assignment = Assignment(STREAM, SampleConfig(length=9), 0)
+    events = grow_in_blocks([Draft(assignment, 0), Draft(assignment, 1)], Scripted(2, logprobs))
+    assert next(events) == Piece(0, "aaaaa")
+    with pytest.raises(ModelError, match="not finite"):
+        next(events)
+    events = grow_in_blocks([Draft(assignment, 1)], Scripted(2, logprobs[:, 1:]))
+    assert next(events) == Piece(1, "aaa")
+    with pytest.raises(ModelError, match="not finite"):
+        next(events)
+
+
+def test_logits_that_are_not_finite_after_the_end_are_no_error():
+    logprobs = np.full((5, 1), -1.0)
+    logprobs[3:] = np.nan
+    assignment = Assignment(STREAM, SampleConfig(length=3), 0)
+    *_, done = grow_in_blocks([Draft(assignment, 0)], Scripted(2, logprobs))
+    assert (done.text, done.logprob) == ("aaa", -3)
+
+
+def test_a_vocabulary_of_what_is_never_drawn_is_refused():
+    with pytest.raises(ConfigError, match="banned"):
+        DeviceDraws(SampleConfig(), Tokenizer("char", ("<unk>",)), (), 2, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "logits", [[1.0, torch.nan, 0], [0, torch.inf, 0], [0, -torch.inf, -torch.inf]]
+)
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_ln_p_tells_of_logits_that_are_not_finite(logits, temperature):
+    tokenizer = Tokenizer("char", ("<unk>", *"ab"))
+    config = SampleConfig(temperature=temperature)
+    draws = DeviceDraws(config, tokenizer, (), 2, torch.device("cpu"))
+    tokens, logprobs = draws.draw(
+        torch.tensor([logits, [0.0, 1.0, -1.0]]), torch.tensor([0.5, 0.1])
+    )
+    assert logprobs.isnan().tolist() == [True, False]
+    assert 0 <= tokens[0] < 3
+
+
+def test_what_has_no_weight_is_not_drawn_though_sums_made_in_parallel_go_down(monkeypatch):
+    sums = torch.tensor([[0.4, 0.4 - 1e-9, 1.0, 1.0]])
+    monkeypatch.setattr(torch.Tensor, "cumsum", lambda self, dim: sums.expand(len(self), -1))
+    weights = torch.tensor([[0.4, 0.0, 0.6, 0.0]]).log()
+    assert devicedraws._drawn_by(weights, torch.tensor([0.4 - 1e-10])).tolist() == [2]
+
+
+def test_many_samples_of_many_symbols_are_drawn_in_groups_that_fit():
+    backend = TorchBackend("cpu")
+    assert sampler.group_size(backend, 1 << 20) == backend.group_size == 1024
+    backend.draws_blocks = True
+    assert sampler.group_size(backend, 100) == 1024
+    assert sampler.group_size(backend, 1 << 17) == 128
+    assert sampler.group_size(backend, 1 << 30) == 1
 
 
 def test_symbols_that_stand_for_no_text_are_not_drawn():
@@ -215,6 +357,5 @@ def test_symbols_that_stand_for_no_text_are_not_drawn():
 
 
 def test_only_a_gpu_draws_by_itself():
-    assert not TorchBackend("cpu").draws
-    assert TorchBackend("meta").draws is False
-    assert TorchBackend("cuda:0").draws  # the device is not asked
+    assert not TorchBackend("cpu").draws_blocks
+    assert TorchBackend("cuda:0").draws_blocks  # the device is not asked

@@ -221,7 +221,7 @@ def test_groups_on_threads_draw_the_same(tokenizer, monkeypatch):
 
 def test_much_work_is_divided_among_the_cores():
     def sizes(num_samples, at_once):
-        groups = sampler.Many(NumpyBackend(), at_once).groups(num_samples)
+        groups = sampler.Many(NumpyBackend(), at_once, 64).groups(num_samples)
         return [len(indexes) for indexes in groups]
 
     assert sizes(200, 1) == [64, 64, 64, 8]

@@ -123,13 +123,14 @@ def draw_samples(
 
     config = replace(SampleConfig(), length=length)
     events = sample(stored, config, seed=seed, num_samples=num_samples)
-    texts, pieces = [], 0
+    texts, size = [], 0  # of the sample that is told, in characters, about as many as tokens
     for event in events:
         if isinstance(event, Done):
             texts.append(event.text)
+            size = 0
         else:
-            pieces += 1
-            told("sampling", min(pieces, num_samples * length), num_samples * length)
+            size = min(size + len(event.text), length)
+            told("sampling", event.index * length + size, num_samples * length)
     return [text for text in texts if text]
 
 
