@@ -77,7 +77,7 @@ class DeviceDraws:
         return torch.where(self._seen(), penalized, weights)
 
     def _filter(self, weights: Tensor) -> Tensor:
-        """Return log weights (B, V) at the temperature, of rows whose largest is 0; -inf: dropped."""
+        """Return log weights (B, V) at the temperature, dropped ones -inf, of rows of largest 0."""
         config = self._config
         weights = weights / max(config.temperature, TEMPERATURE_MIN)
         if 0 < config.top_k < self._vocab_size or config.top_p < 1:
