@@ -331,6 +331,25 @@ def test_ln_p_tells_of_logits_that_are_not_finite(logits, temperature):
     assert 0 <= tokens[0] < 3
 
 
+def test_the_likeliest_is_one_that_may_be_drawn_after_the_penalty():
+    tokenizer = Tokenizer("char", ("<unk>", *"abc"))
+    config = SampleConfig(temperature=0.0, repetition_penalty=2.0)
+    draws = DeviceDraws(config, tokenizer, [1], 1, torch.device("cpu"))
+    logits = torch.tensor([[9.0, 3.0, 1.6, 1.5]])
+    found = [draws.draw(logits, torch.tensor([0.5]))[0].item() for _ in range(4)]
+    assert found == [2, 1, 1, 1]  # 3.0 / 2, as "a" was in the text, then 1.6 / 2 too
+
+
+def test_those_that_go_on_keep_what_the_penalty_looks_back_on():
+    config = SampleConfig(repetition_penalty=2.0)
+    draws = DeviceDraws(config, STREAM, [1, 2], 3, torch.device("cpu"))
+    draws.draw(torch.eye(9)[:3] * 50, torch.tensor([0.5] * 3))
+    kept = draws.keep([2, 0])
+    assert kept.recent[:, -3:].tolist() == [[1, 2, 2], [1, 2, 0]]
+    kept.recent[:] = 5
+    assert draws.recent[:, -1].tolist() == [0, 1, 2]
+
+
 def test_what_has_no_weight_is_not_drawn_though_sums_made_in_parallel_go_down(monkeypatch):
     sums = torch.tensor([[0.4, 0.4 - 1e-9, 1.0, 1.0]])
     monkeypatch.setattr(torch.Tensor, "cumsum", lambda self, dim: sums.expand(len(self), -1))
