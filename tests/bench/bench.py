@@ -51,12 +51,12 @@ def bench_train(seconds, repeats):
 def bench_sample(seconds, repeats):
     """Yield a row for one stream of each size, as it starts and goes on, and one for 256."""
     for hidden, layers, num in SAMPLED:
-        limits = ("product_limit",) if num == 1 else BATCH_LIMITS
+        limits = ("product_limit", "memory_limit") if num == 1 else BATCH_LIMITS
         others = ("hand_sample", *limits)
         name = f"sample {num} at a time, {layers} x {hidden}"
         yield contest(name, "charrnn_sample", others, repeats, hidden, layers, float(seconds), num)
     for hidden, layers in STREAMED:
-        others = ("charrnn_sample", "hand_sample", "product_limit", "half_limit")
+        others = ("charrnn_sample", "hand_sample", "product_limit", "half_limit", "memory_limit")
         name = f"sample on and on, {layers} x {hidden}"
         yield contest(name, "charrnn_stream", others, repeats, hidden, layers, float(seconds))
 
@@ -128,6 +128,7 @@ LABELS = {
     "charrnn_sample": "its first seconds",
     "hand_sample": "stepping nn.LSTM",
     "product_limit": "the matrix products alone (float32)",
+    "memory_limit": "reading the weights (float32) from memory",
     "batch_limit": "the matrix products alone (float32)",
     "bf16_batch_limit": "the matrix products alone (bfloat16)",
     "int8_batch_limit": "the matrix products alone (8 bits)",

@@ -173,6 +173,14 @@ def product_limit(hidden_size, num_layers, seconds, num_samples=1):
     return step_limit(limits.vector_product_rate, hidden_size, num_layers)
 
 
+def memory_limit(hidden_size, num_layers, seconds, num_samples=1):
+    """Return tokens per second of one stream were it reading its float32 weights from memory."""
+    import limits
+
+    num_weights = 4 * hidden_size * hidden_size * (2 * num_layers - 1) + hidden_size * V
+    return limits.read_bandwidth() / (4 * num_weights)
+
+
 def half_limit(hidden_size, num_layers, seconds):
     """Return tokens per second of one stream were it its products with float16 weights alone."""
     from charrnn.cli.threads import prepare_sampling
