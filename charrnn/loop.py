@@ -14,7 +14,6 @@ from charrnn.modeldir import read_newest_checkpoint
 from charrnn.recorder import Recorder
 from charrnn.reports import (
     Ending,
-    EndReport,
     EvalReport,
     LogReport,
     NoteReport,
@@ -24,9 +23,10 @@ from charrnn.reports import (
     StepReport,
 )
 from charrnn.sampler import sample
-from charrnn.schedule import Schedule
+from charrnn.schedule import KINDS, Schedule
 from charrnn.session import Setup, start_session
-from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session, train_steps
+from charrnn.steps import train_steps
+from charrnn.trainer import RATE_CUT, Best, NotFiniteError, Session
 from charrnn.validate import announce, expected_seconds, validate
 
 MAX_DIVERGENCES = 3
@@ -55,11 +55,12 @@ class RunLoop:
             yield from self._events(None)
         while not (self.stop() or self.session.out_of_patience()):
             try:
-                for report in train_steps(self.session):
+                for report in train_steps(self.session, self._is_calm):
                     yield report
-                    yield from self._events(report)
-                    if self.stop() or self.session.out_of_patience():
-                        break
+                    if report.step == self.session.step:  # which else is ahead
+                        yield from self._events(report)
+                        if self.stop() or self.session.out_of_patience():
+                            break
                 break
             except NotFiniteError as error:
                 yield self._go_back(error)
@@ -68,7 +69,7 @@ class RunLoop:
                 if self.session.progress() >= 1:
                     yield from self._log_rest()
                 yield self._save(events_done=True)
-            yield self._end("signal")
+            yield self.recorder.end(self.session, "signal")
             return
         yield from self._finish()
 
@@ -94,6 +95,10 @@ class RunLoop:
             pass
         if self.stop() or self._is_due("save"):
             yield self._save(events_done)
+
+    def _is_calm(self) -> bool:
+        """Return whether there is nothing to do after this step."""
+        return self.has_model and not (self.stop() or any(map(self._is_due, KINDS)))
 
     def _is_due(self, kind: str) -> bool:
         return self.schedule.is_due(kind, self.session.step, self.session.now())
@@ -207,11 +212,11 @@ class RunLoop:
             yield self._final_evaluation()
         except StoppedError:
             yield self._save(events_done=True)
-            yield self._end("signal")
+            yield self.recorder.end(self.session, "signal")
             return
         yield self._save(events_done=True, finished=True)
         self.recorder.save_record(finished=True)
-        yield self._end(why)
+        yield self.recorder.end(session, why)
 
     def _final_evaluation(self) -> EvalReport:
         """Measure the best weights with the full burn-in: the run's result."""
@@ -234,16 +239,3 @@ class RunLoop:
         self.recorder.save_model(best, report)
         self.recorder.append(report)
         return report
-
-    def _end(self, why: Ending) -> EndReport:
-        session, best = self.session, self.session.best
-        known = math.isfinite(best.loss)
-        return EndReport(
-            step=session.step,
-            directory=self.recorder.directory,
-            elapsed_seconds=session.elapsed_seconds,
-            best_loss=best.loss if known else None,
-            best_bits_per_char=best.bits_per_char if math.isfinite(best.bits_per_char) else None,
-            best_step=best.step,
-            stopped=why,
-        )

@@ -4,6 +4,7 @@ The first save comes after the first step: then a directory that has a train.jso
 and one that has a model.safetensors can be sampled from.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from charrnn.modeldir import (
     write_train_record,
 )
 from charrnn.modeldir.files import CARD, METRICS
-from charrnn.reports import EvalReport, LogReport, SampleReport, SaveReport
+from charrnn.reports import Ending, EndReport, EvalReport, LogReport, SampleReport, SaveReport
 from charrnn.store import Journal, RunLock, clean_temporaries, write_file
 from charrnn.tensors import Tensors
 from charrnn.tokenizer import Tokenizer
@@ -126,6 +127,20 @@ class Recorder:
             sha256="",
             step=None,
             start_id=self.start_id,
+        )
+
+    def end(self, session: Session, why: Ending) -> EndReport:
+        """Return what there is to say of a run that ends as `session` is."""
+        best = session.best
+        known = math.isfinite(best.loss)
+        return EndReport(
+            step=session.step,
+            directory=self.directory,
+            elapsed_seconds=session.elapsed_seconds,
+            best_loss=best.loss if known else None,
+            best_bits_per_char=best.bits_per_char if math.isfinite(best.bits_per_char) else None,
+            best_step=best.step,
+            stopped=why,
         )
 
     def close(self) -> None:

@@ -21,6 +21,8 @@ from charrnn.tensors import Tensors
 from charrnn.tokenizer import Tokenizer
 from charrnn.trainer import Best, Session, make_optimizer
 
+STEPS_AHEAD = 8  # on a GPU, which then waits for the host once in as many steps
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -96,10 +98,16 @@ def build_session(setup: Setup, ranks: Ranks | None = None) -> Session:
         generator=torch.Generator(device),
         shards=shards,
         ranks=ranks,
+        steps_ahead=num_ahead(device, ranks),
         chances=symbol_chances(setup, device),
     )
     start_session(session, setup)
     return session
+
+
+def num_ahead(device: torch.device, ranks: Ranks | None) -> int:
+    """Return how many steps may be begun before a loss is read; ranks wait at each anyway."""
+    return STEPS_AHEAD if device.type == "cuda" and ranks is None else 1
 
 
 def symbol_chances(setup: Setup, device: torch.device) -> torch.Tensor | None:

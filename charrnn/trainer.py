@@ -1,4 +1,4 @@
-"""A training session: windows -> updates, as a generator of reports.
+"""A training session, and its step: a window -> an update of the weights.
 
 Truncated back-propagation through time (Williams & Peng 1990) with the state carried from window
 to window, SOAP (Vyas et al. 2025) or AdamW (Loshchilov & Hutter 2019), linear warm-up and cosine
@@ -8,12 +8,13 @@ nothing.
 
 import math
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -22,8 +23,7 @@ from charrnn.batches import Batches, Window
 from charrnn.cells import State
 from charrnn.config import TrainConfig
 from charrnn.model import LanguageModel, detach
-from charrnn.ranks import Command, Ranks
-from charrnn.reports import StepReport
+from charrnn.ranks import Ranks
 from charrnn.shards import Shards
 from charrnn.soap import Soap
 from charrnn.softmax import full_loss, sampled_loss
@@ -57,6 +57,7 @@ class Session:
     generator: torch.Generator  # of dropout
     shards: Shards | None = None  # None: the batch is one part
     ranks: Ranks | None = None  # the processes that train together; None: this one alone
+    steps_ahead: int = 1  # begun before the loss of the first of them is read
     chances: Tensor | None = None  # of symbols in a sampled softmax, (V,); None: all are in it
     state: State | None = None
     step: int = 0
@@ -99,7 +100,7 @@ class Session:
 
 
 class NotFiniteError(Exception):
-    """The loss or the gradient of a step is not finite; nothing was updated."""
+    """The loss or the gradient of a step is not finite: the weights may be spoiled."""
 
 
 def make_optimizer(
@@ -128,51 +129,25 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, dtype=DTYPES[precision], cache_enabled=False)
 
 
-def train_steps(session: Session) -> Iterator[StepReport]:
-    """Train until the budget is used; yield a report after each step.
-
-    Changes `session` in place. Raises NotFiniteError before an update that would spoil the weights.
-    """
-    session.model.train()
-    while session.progress() < 1:
-        before, rate = session.now(), session.learning_rate()
-        window = session.batches.next_window()
-        if session.ranks is not None:
-            session.ranks.command(Command.STEP, rate)
-        loss, norm = update(session, window, rate)
-        session.step += 1
-        session.tokens += window.num_targets
-        session.elapsed_seconds = session.now()
-        session.loss_sum += loss
-        session.loss_count += 1
-        yield StepReport(
-            step=session.step,
-            epoch=session.batches.epoch,
-            tokens=session.tokens,
-            elapsed_seconds=session.elapsed_seconds,
-            loss=loss,
-            learning_rate=rate,
-            grad_norm=norm,
-            tokens_per_second=window.num_targets / max(1e-9, session.elapsed_seconds - before),
-            progress=session.progress(),
-        )
-
-
-def update(session: Session, window: Window, rate: float) -> tuple[float, float]:
-    """Make one optimizer step at `rate`; return the loss and the unclipped gradient norm."""
+def update(session: Session, window: Window, rate: float) -> Tensor:
+    """Make one optimizer step at `rate`; return the loss and the unclipped gradient norm, (2,)."""
     for group in session.optimizer.param_groups:
         group["lr"] = rate
     loss = compute_gradients(session, window)
     session.scaler.unscale_(session.optimizer)  # type: ignore[arg-type]
-    norm = clip(session)
-    values = float(loss), float(norm)
-    if not math.isfinite(values[0]) or not (
-        math.isfinite(values[1]) or session.scaler.is_enabled()
-    ):
-        raise NotFiniteError(f"loss {values[0]:g}, gradient norm {values[1]:g}")
+    values = torch.stack([loss.double(), clip(session).double()])
+    if session.steps_ahead == 1:
+        check_finite(session, session.step + 1, *values.tolist())
     session.scaler.step(session.optimizer)  # type: ignore[arg-type]
     session.scaler.update()
     return values
+
+
+def check_finite(session: Session, step: int, loss: float, norm: float) -> None:
+    """Raise NotFiniteError for a loss or gradient norm of `step` that is not finite."""
+    if not math.isfinite(loss) or not (math.isfinite(norm) or session.scaler.is_enabled()):
+        session.step = step - 1
+        raise NotFiniteError(f"loss {loss:g}, gradient norm {norm:g}")
 
 
 def clip(session: Session) -> Tensor:
@@ -214,6 +189,12 @@ def own_gradients(session: Session, window: Window) -> Tensor:
     return loss.detach()
 
 
+def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Return `array` on `device`; nobody waits for the way there."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
 def sum_losses(
     model: LanguageModel,
     window: Window,
@@ -223,12 +204,11 @@ def sum_losses(
 ) -> tuple[Tensor, State]:
     """Return the sum of the losses of the targets of `window`, in nats, and the state after it."""
     device = model.output.bias.device
-    inputs = torch.from_numpy(window.inputs).to(device, non_blocking=True)
-    targets = torch.from_numpy(window.targets).to(device, non_blocking=True)
+    inputs, targets = on_device(window.inputs, device), on_device(window.targets, device)
     if state is None:
         state = model.recurrent.zero_state(inputs.shape[1])
     elif window.keep is not None:
-        kept = torch.from_numpy(window.keep).to(device)
+        kept = on_device(window.keep, device)
         state = tuple(torch.where(kept[:, None], part, 0.0) for part in state)
     with autocast(device, precision):
         hidden, state = model.run_layers(inputs, state)

@@ -32,7 +32,8 @@ def charrnn_train(hidden_size, num_layers, seconds, optimizer="auto"):
     from charrnn.model import Dropouts, LanguageModel
     from charrnn.plan import make_plan
     from charrnn.shards import Shards, num_shards
-    from charrnn.trainer import Session, make_optimizer, train_steps
+    from charrnn.steps import train_steps
+    from charrnn.trainer import Session, make_optimizer
 
     sizes = {"hidden_size": hidden_size, "num_layers": num_layers}
     asked = TrainConfig(**sizes, max_time=1e6, device="cpu", optimizer=optimizer)

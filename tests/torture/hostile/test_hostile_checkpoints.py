@@ -21,8 +21,9 @@ from charrnn.modeldir import (
 )
 from charrnn.prepare import prepare
 from charrnn.session import build_session, make_setup
+from charrnn.steps import train_steps
 from charrnn.tensors import encode_tensors
-from charrnn.trainer import NotFiniteError, train_steps
+from charrnn.trainer import NotFiniteError
 
 
 @pytest.fixture(scope="module", params=["stream", "line"])

@@ -1,0 +1,172 @@
+"""Steps that are begun before the loss of the first is read are the steps made one by one."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from test_trainer import start, weights
+from training_runs import TEXT, ask, fingerprint, finish, only, run_until
+
+from charrnn import session as session_module
+from charrnn import steps as steps_module
+from charrnn.reports import EvalReport, LogReport, NoteReport, SaveReport, StepReport
+from charrnn.steps import train_steps
+from charrnn.trainer import NotFiniteError, on_device
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def ahead(monkeypatch):
+    """Return what makes runs on this CPU go ahead as on a GPU, and a list of how far they went."""
+    sizes, read = [], steps_module.read_steps
+
+    def begin(size):
+        monkeypatch.setattr(
+            session_module, "Session", lambda **facts: make(**{**facts, "steps_ahead": size})
+        )
+        return sizes
+
+    make = session_module.Session
+    monkeypatch.setattr(
+        steps_module,
+        "read_steps",
+        lambda session, begun: (sizes.append(len(begun)), read(session, begun))[1],
+    )
+    return begin
+
+
+def told(reports):
+    return [(r.step, r.loss, r.learning_rate, r.grad_norm, r.epoch, r.tokens) for r in reports]
+
+
+@pytest.mark.parametrize("steps_ahead", [2, 7, 50])
+def test_steps_ahead_are_the_same_steps(steps_ahead):
+    alone, session = start(dropout=0.3), start(dropout=0.3)
+    wanted = told(train_steps(alone))
+    session.steps_ahead = steps_ahead
+    assert told(train_steps(session, lambda: True)) == wanted
+    assert weights(session) == weights(alone)
+    assert (session.loss_sum, session.loss_count) == (alone.loss_sum, alone.loss_count)
+
+
+def test_losses_are_read_when_so_many_steps_are_begun_or_something_has_to_be_done(ahead):
+    session, sizes = start(), ahead(1)
+    session.steps_ahead = 4
+    asked = []
+
+    def is_calm():
+        asked.append(session.step)
+        return session.step != 6
+
+    seen = [(report.step, session.step) for report in train_steps(session, is_calm)]
+    assert sizes == [4, 2, 4, 4, 4, 4, 4, 4]
+    assert seen[:8] == [(1, 4), (2, 4), (3, 4), (4, 4), (5, 6), (6, 6), (7, 10), (8, 10)]
+    assert asked[:5] == [1, 2, 3, 5, 6]
+
+
+def test_the_time_of_steps_that_overlap_is_shared_out():
+    session = start()
+    session.steps_ahead = 5
+    reports = list(train_steps(session, lambda: True))
+    assert reports[-1].elapsed_seconds == session.elapsed_seconds
+    times = np.array([report.elapsed_seconds for report in reports])
+    assert (np.diff(times) > 0).all()
+    np.testing.assert_allclose(np.diff(times[:5]), times[1] - times[0], rtol=1e-6)
+    rate = reports[1].tokens_per_second
+    assert rate == pytest.approx(40 / (times[1] - times[0]))  # 4 streams of 10
+
+
+def test_a_loss_that_is_not_finite_is_found_when_it_is_read(monkeypatch):
+    session, update = start(), steps_module.update
+    session.steps_ahead = 8
+
+    def spoiled(session, window, rate):
+        values = update(session, window, rate)
+        return values * (math.nan if session.step == 3 else 1)  # in the fourth step
+
+    monkeypatch.setattr(steps_module, "update", spoiled)
+    steps = train_steps(session, lambda: True)
+    assert [next(steps).step for _ in range(3)] == [1, 2, 3]
+    assert session.step == 8
+    with pytest.raises(NotFiniteError, match="loss nan"):
+        next(steps)
+    assert session.step == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [3, 64])
+def test_a_run_that_goes_ahead_writes_what_one_does_that_does_not(corpus, ahead, size):
+    finish(ask(corpus, output=corpus.parent / "one"))
+    sizes = ahead(size)
+    sizes.clear()
+    reports = finish(ask(corpus, output=corpus.parent / "ahead"))
+    assert max(sizes) == min(size, 4)  # a line every 4 steps
+    assert len(sizes) < 25
+    assert fingerprint(corpus.parent / "ahead") == fingerprint(corpus.parent / "one")
+    assert [r.step for r in only(reports, StepReport)] == list(range(1, 41))
+    assert [r.step for r in only(reports, SaveReport)][:3] == [5, 10, 15]
+    assert [r.step for r in only(reports, LogReport)] == list(range(4, 41, 4))
+
+
+def test_a_run_that_goes_ahead_and_is_stopped_goes_on_exactly(corpus, ahead):
+    options = {"max_steps": 24, "log_every": 12, "save_every": 0}
+    finish(ask(corpus, **options, output=corpus.parent / "one"))
+    ahead(8)
+    output = corpus.parent / "ahead"
+    reports = run_until(ask(corpus, **options, output=output), 11)
+    assert reports[-1].stopped == "signal"
+    assert 11 <= reports[-1].step <= 18
+    finish(ask(corpus, **options, output=output, resume=True))
+    assert fingerprint(output) == fingerprint(corpus.parent / "one")
+
+
+def test_a_run_that_goes_ahead_returns_to_its_checkpoint_when_it_diverges(
+    corpus, ahead, monkeypatch
+):
+    ahead(6)
+    update, spoiled = steps_module.update, []
+
+    def spoil(session, window, rate):
+        values = update(session, window, rate)
+        if session.step == 12 and not spoiled:  # the thirteenth
+            spoiled.append(rate)
+            with torch.no_grad():
+                session.model.output.bias[2] = math.nan
+            return values * math.nan
+        return values
+
+    monkeypatch.setattr(steps_module, "update", spoil)
+    reports = finish(ask(corpus, log_every=0, sample_every=0))
+    (note,) = only(reports, NoteReport)
+    assert note.text.startswith("step 13 is not finite")
+    assert "back to step 10" in note.text
+    steps = [r.step for r in only(reports, StepReport)]
+    assert steps[-1] == 40
+    assert steps.count(13) == 1
+    assert math.isfinite(only(reports, EvalReport)[-1].valid_loss)
+
+
+def test_only_a_gpu_that_trains_alone_goes_ahead():
+    ranks = object()
+    assert session_module.num_ahead(torch.device("cuda:0"), None) > 1
+    assert session_module.num_ahead(torch.device("cuda:0"), ranks) == 1
+    assert session_module.num_ahead(torch.device("cpu"), None) == 1
+    assert on_device(np.arange(3), torch.device("cpu")).tolist() == [0, 1, 2]
+
+
+def test_windows_go_to_a_gpu_by_memory_that_is_pinned(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: (asked.append("pin"), self)[1])
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda self, *given, **how: (asked.append((given, how)), self)[1]
+    )
+    device = torch.device("cuda", 1)
+    on_device(np.arange(3), device)
+    assert asked == ["pin", ((device,), {"non_blocking": True})]
