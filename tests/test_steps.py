@@ -107,6 +107,7 @@ def test_a_run_that_goes_ahead_writes_what_one_does_that_does_not(corpus, ahead,
     sizes = ahead(size)
     sizes.clear()
     reports = finish(ask(corpus, output=corpus.parent / "ahead"))
+    assert sizes[0] == 1  # from the first step on there is a model
     assert max(sizes) == min(size, 4)  # a line every 4 steps
     assert len(sizes) < 25
     assert fingerprint(corpus.parent / "ahead") == fingerprint(corpus.parent / "one")
