@@ -49,6 +49,7 @@ class Soap(AdamW):
         self.dtype = dtype
         self.pool: Executor | None = None
         self.count = 1
+        self._made: dict[Tensor, int] = {}  # steps, by the tensor that has them: a GPU is not asked
 
     def deal(self, pool: Executor, count: int) -> None:
         """Let `count` threads of `pool` update a share of the rows each, from now on."""
@@ -105,19 +106,30 @@ class Soap(AdamW):
             update([change], [(gradient @ basis).float()], [part], group["lr"], 0.0)
             matrix[rows].mul_(1 - group["lr"] * group["weight_decay"])
             matrix[rows].add_(change.to(self.dtype) @ basis.T)
-            watched = int(state["step"]) % WATCH == 0
+            watched = self._num_made(state) % WATCH == 0
             seen.append((gradient.T @ gradient).float() if watched else None)
         return seen
+
+    def _num_made(self, state: State) -> int:
+        """Return how many steps a matrix has made; read once from a `state` that was put in."""
+        count = state["step"]
+        if count not in self._made:
+            known = {other.get("step") for other in self.state.values()}
+            self._made = {key: made for key, made in self._made.items() if key in known}
+            self._made[count] = int(count)
+        return self._made[count]
 
     def _finish(self, state: State, seen: list[Tensor | None]) -> None:
         """Count the step, take in its G'G where there is one, and renew the basis where due."""
         parts = [part for part in seen if part is not None]
         if parts:
             state["gram"].lerp_(sum(parts[1:], parts[0]), 1 - MEMORY)
+        step = self._num_made(state) + 1
         state["step"] += 1
-        if int(state["step"]) == SETTLED:
+        if step == SETTLED:
+            step -= RENEWAL
             state["step"] -= RENEWAL
-        step = int(state["step"])
+        self._made[state["step"]] = step
         if step % RENEWAL == 0 or step in EARLY:
             renew(state)
 

@@ -221,6 +221,23 @@ def test_the_count_goes_round_before_float32_can_count_no_further(monkeypatch):
     assert BETAS[1] ** (SETTLED - RENEWAL) == 0
 
 
+def test_the_number_of_steps_is_asked_of_the_device_once_for_each_state(monkeypatch):
+    asked, to_int = [], torch.Tensor.__int__
+    monkeypatch.setattr(torch.Tensor, "__int__", lambda self: (asked.append(self), to_int(self))[1])
+    matrix = torch.nn.Parameter(torch.zeros(ROWS, COLUMNS))
+    other = torch.nn.Parameter(torch.zeros(ROWS, COLUMNS))
+    optimizer = Soap([([matrix, other], 0.0)], 0.01, [matrix, other])
+    run(optimizer, [matrix, other], [gradients(7), gradients(7, seed=9)])
+    assert len(asked) == 2
+    put_in = {name: value.clone() for name, value in optimizer.state[matrix].items()}
+    put_in["step"] += 4  # as of a checkpoint of later
+    optimizer.state[matrix] = put_in
+    run(optimizer, [matrix, other], [gradients(2), gradients(2, seed=9)])
+    assert len(asked) == 3
+    assert [int(optimizer.state[part]["step"]) for part in (matrix, other)] == [13, 9]
+    assert sorted(optimizer._made.values()) == [9, 13]
+
+
 def test_a_renewal_sorts_the_directions_and_their_moments_follow():
     ranks, columns = [3.0, 1.0, 4.0, 2.0], [2, 0, 3, 1]  # the longest first
     moments = torch.arange(8.0).reshape(2, 4)
