@@ -55,9 +55,9 @@ class RunLoop:
             yield from self._events(None)
         while not (self.stop() or self.session.out_of_patience()):
             try:
-                for report in train_steps(self.session, self._is_calm):
+                for report in train_steps(self.session, self._nothing_is_due):
                     yield report
-                    if report.step == self.session.step:  # which else is ahead
+                    if report.step == self.session.step:  # else the session is further on
                         yield from self._events(report)
                         if self.stop() or self.session.out_of_patience():
                             break
@@ -96,7 +96,7 @@ class RunLoop:
         if self.stop() or self._is_due("save"):
             yield self._save(events_done)
 
-    def _is_calm(self) -> bool:
+    def _nothing_is_due(self) -> bool:
         """Return whether there is nothing to do after this step."""
         return self.has_model and not (self.stop() or any(map(self._is_due, KINDS)))
 

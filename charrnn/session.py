@@ -98,16 +98,20 @@ def build_session(setup: Setup, ranks: Ranks | None = None) -> Session:
         generator=torch.Generator(device),
         shards=shards,
         ranks=ranks,
-        steps_ahead=num_ahead(device, ranks),
+        steps_ahead=choose_steps_ahead(device, config.precision, ranks),
         chances=symbol_chances(setup, device),
     )
     start_session(session, setup)
     return session
 
 
-def num_ahead(device: torch.device, ranks: Ranks | None) -> int:
-    """Return how many steps may be begun before a loss is read; ranks wait at each anyway."""
-    return STEPS_AHEAD if device.type == "cuda" and ranks is None else 1
+def choose_steps_ahead(device: torch.device, precision: str, ranks: Ranks | None) -> int:
+    """Return how many steps may be begun before a loss is read.
+
+    Ranks wait for each other at each step, and a loss scaler (fp16) for the GPU.
+    """
+    is_alone = ranks is None and precision != "fp16"
+    return STEPS_AHEAD if device.type == "cuda" and is_alone else 1
 
 
 def symbol_chances(setup: Setup, device: torch.device) -> torch.Tensor | None:

@@ -49,7 +49,9 @@ class Soap(AdamW):
         self.dtype = dtype
         self.pool: Executor | None = None
         self.count = 1
-        self._made: dict[Tensor, int] = {}  # steps, by the tensor that has them: a GPU is not asked
+        self._steps: dict[
+            Tensor, int
+        ] = {}  # steps, by the tensor that has them: a GPU is not asked
 
     def deal(self, pool: Executor, count: int) -> None:
         """Let `count` threads of `pool` update a share of the rows each, from now on."""
@@ -70,7 +72,8 @@ class Soap(AdamW):
         for matrix in turned:
             if not self.state[matrix]:
                 self._begin(matrix)
-        calls = [partial(self._update_rows, group, turned, share) for share in range(self.count)]
+        watched = {matrix: self._num_steps(self.state[matrix]) % WATCH == 0 for matrix in turned}
+        calls = [partial(self._update_rows, group, watched, share) for share in range(self.count)]
         if self.pool is None:
             shares = [call() for call in calls]
         else:
@@ -88,13 +91,15 @@ class Soap(AdamW):
             renew(state)
 
     @torch.no_grad()
-    def _update_rows(self, group: Group, matrices: list[Tensor], share: int) -> list[Tensor | None]:
-        """Change a share of the rows of `matrices` by AdamW in the basis.
+    def _update_rows(
+        self, group: Group, watched: dict[Tensor, bool], share: int
+    ) -> list[Tensor | None]:
+        """Change a share of the rows of the matrices in `watched` by AdamW in the basis.
 
-        Return the G'G of those rows, (K, K) for each matrix, or None at steps without it.
+        Return the G'G of those rows, (K, K) for each matrix, or None where it is not watched.
         """
         seen: list[Tensor | None] = []
-        for matrix in matrices:
+        for matrix in watched:
             assert matrix.grad is not None
             state, size = self.state[matrix], len(matrix)
             rows = slice(size * share // self.count, size * (share + 1) // self.count)
@@ -106,30 +111,29 @@ class Soap(AdamW):
             update([change], [(gradient @ basis).float()], [part], group["lr"], 0.0)
             matrix[rows].mul_(1 - group["lr"] * group["weight_decay"])
             matrix[rows].add_(change.to(self.dtype) @ basis.T)
-            watched = self._num_made(state) % WATCH == 0
-            seen.append((gradient.T @ gradient).float() if watched else None)
+            seen.append((gradient.T @ gradient).float() if watched[matrix] else None)
         return seen
 
-    def _num_made(self, state: State) -> int:
+    def _num_steps(self, state: State) -> int:
         """Return how many steps a matrix has made; read once from a `state` that was put in."""
         count = state["step"]
-        if count not in self._made:
+        if count not in self._steps:
             known = {other.get("step") for other in self.state.values()}
-            self._made = {key: made for key, made in self._made.items() if key in known}
-            self._made[count] = int(count)
-        return self._made[count]
+            self._steps = {key: made for key, made in self._steps.items() if key in known}
+            self._steps[count] = int(count)
+        return self._steps[count]
 
     def _finish(self, state: State, seen: list[Tensor | None]) -> None:
         """Count the step, take in its G'G where there is one, and renew the basis where due."""
         parts = [part for part in seen if part is not None]
         if parts:
             state["gram"].lerp_(sum(parts[1:], parts[0]), 1 - MEMORY)
-        step = self._num_made(state) + 1
+        step = self._num_steps(state) + 1
         state["step"] += 1
         if step == SETTLED:
             step -= RENEWAL
             state["step"] -= RENEWAL
-        self._made[state["step"]] = step
+        self._steps[state["step"]] = step
         if step % RENEWAL == 0 or step in EARLY:
             renew(state)
 

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from charrnn.ranks import Command
 from charrnn.reports import StepReport
-from charrnn.trainer import Session, check_finite, update
+from charrnn.trainer import NotFiniteError, Session, is_finite, update
+
+AHEAD_SECONDS = 0.1  # so soon a signal and the clock are seen
 
 
 class Begun(NamedTuple):
@@ -27,23 +29,27 @@ class Begun(NamedTuple):
 
 
 def train_steps(
-    session: Session, is_calm: Callable[[], bool] = lambda: False
+    session: Session, nothing_is_due: Callable[[], bool] = lambda: False
 ) -> Iterator[StepReport]:
     """Train until the budget is used; yield a report of each step.
 
-    Changes `session` in place. Up to `session.steps_ahead` steps are begun, as long as `is_calm`
-    says after each that nothing has to be done there; then their reports come together, and only
-    at the last of them the session is where the report is. Raises NotFiniteError: before the update
-    that would spoil the weights, if no step is ahead.
+    Changes `session` in place. Up to `session.steps_ahead` steps are begun, but no more than take
+    AHEAD_SECONDS, as long as `nothing_is_due` after each; then their reports come together, and
+    only at the last of them the session is where the report is. Raises NotFiniteError: before the
+    update that would spoil the weights where `steps_ahead` is 1, else after it.
     """
     session.model.train()
     begun: list[Begun] = []
+    most = session.steps_ahead
     while session.progress() < 1:
         begun.append(begin_step(session))
-        ended = begun[-1].report.progress >= 1
-        if len(begun) >= session.steps_ahead or ended or not is_calm():
+        if len(begun) >= most or not nothing_is_due():
             yield from read_steps(session, begun)
+            seconds = (session.elapsed_seconds - begun[0].since) / len(begun)
+            most = min(session.steps_ahead, max(1, int(AHEAD_SECONDS / max(1e-9, seconds))))
             begun = []
+    if begun:
+        yield from read_steps(session, begun)
 
 
 def begin_step(session: Session) -> Begun:
@@ -82,10 +88,12 @@ def read_steps(session: Session, begun: list[Begun]) -> Iterator[StepReport]:
         session.elapsed_seconds = session.now()
     seconds = (session.elapsed_seconds - since) / len(begun)  # each: they overlap
     for place, (step, (loss, norm)) in enumerate(zip(begun, values, strict=True), 1):
-        check_finite(session, step.report.step, loss, norm)
+        is_last = place == len(begun)
+        if not is_finite(session, loss, norm):
+            session.step = step.report.step - 1
+            raise NotFiniteError(loss, norm)
         session.loss_sum += loss
         session.loss_count += 1
-        is_last = place == len(begun)
         yield replace(
             step.report,
             elapsed_seconds=session.elapsed_seconds if is_last else since + place * seconds,

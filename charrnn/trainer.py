@@ -102,6 +102,10 @@ class Session:
 class NotFiniteError(Exception):
     """The loss or the gradient of a step is not finite: the weights may be spoiled."""
 
+    def __init__(self, loss: float, norm: float) -> None:
+        """Say what the loss and the gradient's norm were."""
+        super().__init__(f"loss {loss:g}, gradient norm {norm:g}")
+
 
 def make_optimizer(
     model: LanguageModel, config: TrainConfig, shards: Shards | None = None
@@ -130,24 +134,27 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def update(session: Session, window: Window, rate: float) -> Tensor:
-    """Make one optimizer step at `rate`; return the loss and the unclipped gradient norm, (2,)."""
+    """Make one optimizer step at `rate`; return the loss and the unclipped gradient norm, (2,).
+
+    Raises NotFiniteError before anything is changed, unless steps go ahead.
+    """
     for group in session.optimizer.param_groups:
         group["lr"] = rate
     loss = compute_gradients(session, window)
     session.scaler.unscale_(session.optimizer)  # type: ignore[arg-type]
     values = torch.stack([loss.double(), clip(session).double()])
     if session.steps_ahead == 1:
-        check_finite(session, session.step + 1, *values.tolist())
+        loss_value, norm_value = values.tolist()
+        if not is_finite(session, loss_value, norm_value):
+            raise NotFiniteError(loss_value, norm_value)
     session.scaler.step(session.optimizer)  # type: ignore[arg-type]
     session.scaler.update()
     return values
 
 
-def check_finite(session: Session, step: int, loss: float, norm: float) -> None:
-    """Raise NotFiniteError for a loss or gradient norm of `step` that is not finite."""
-    if not math.isfinite(loss) or not (math.isfinite(norm) or session.scaler.is_enabled()):
-        session.step = step - 1
-        raise NotFiniteError(f"loss {loss:g}, gradient norm {norm:g}")
+def is_finite(session: Session, loss: float, norm: float) -> bool:
+    """Return whether a step is one to go on from; a loss scaler may make a gradient infinite."""
+    return math.isfinite(loss) and (math.isfinite(norm) or session.scaler.is_enabled())
 
 
 def clip(session: Session) -> Tensor:
@@ -190,7 +197,7 @@ def own_gradients(session: Session, window: Window) -> Tensor:
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
-    """Return `array` on `device`; nobody waits for the way there."""
+    """Return `array` on `device`; the copy to a GPU is only begun."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 

@@ -235,7 +235,7 @@ def test_the_number_of_steps_is_asked_of_the_device_once_for_each_state(monkeypa
     run(optimizer, [matrix, other], [gradients(2), gradients(2, seed=9)])
     assert len(asked) == 3
     assert [int(optimizer.state[part]["step"]) for part in (matrix, other)] == [13, 9]
-    assert sorted(optimizer._made.values()) == [9, 13]
+    assert sorted(optimizer._steps.values()) == [9, 13]
 
 
 def test_a_renewal_sorts_the_directions_and_their_moments_follow():

@@ -22,23 +22,30 @@ def corpus(tmp_path):
     return path
 
 
+@pytest.fixture(autouse=True)
+def without_the_clock(monkeypatch):
+    monkeypatch.setattr(steps_module, "AHEAD_SECONDS", 1e9)
+
+
 @pytest.fixture
-def ahead(monkeypatch):
-    """Return what makes runs on this CPU go ahead as on a GPU, and a list of how far they went."""
-    sizes, read = [], steps_module.read_steps
-
-    def begin(size):
-        monkeypatch.setattr(
-            session_module, "Session", lambda **facts: make(**{**facts, "steps_ahead": size})
-        )
-        return sizes
-
-    make = session_module.Session
+def sizes(monkeypatch):
+    """How many steps were read at a time."""
+    found, read = [], steps_module.read_steps
     monkeypatch.setattr(
         steps_module,
         "read_steps",
-        lambda session, begun: (sizes.append(len(begun)), read(session, begun))[1],
+        lambda session, begun: (found.append(len(begun)), read(session, begun))[1],
     )
+    return found
+
+
+@pytest.fixture
+def ahead(monkeypatch):
+    """Return what makes runs on this CPU go ahead as on a GPU."""
+
+    def begin(size):
+        monkeypatch.setattr(session_module, "choose_steps_ahead", lambda *asked: size)
+
     return begin
 
 
@@ -56,19 +63,48 @@ def test_steps_ahead_are_the_same_steps(steps_ahead):
     assert (session.loss_sum, session.loss_count) == (alone.loss_sum, alone.loss_count)
 
 
-def test_losses_are_read_when_so_many_steps_are_begun_or_something_has_to_be_done(ahead):
-    session, sizes = start(), ahead(1)
+def test_losses_are_read_when_so_many_steps_are_begun_or_something_is_due(sizes):
+    session, asked = start(), []
     session.steps_ahead = 4
-    asked = []
 
-    def is_calm():
+    def nothing_is_due():
         asked.append(session.step)
         return session.step != 6
 
-    seen = [(report.step, session.step) for report in train_steps(session, is_calm)]
+    seen = [(report.step, session.step) for report in train_steps(session, nothing_is_due)]
     assert sizes == [4, 2, 4, 4, 4, 4, 4, 4]
     assert seen[:8] == [(1, 4), (2, 4), (3, 4), (4, 4), (5, 6), (6, 6), (7, 10), (8, 10)]
     assert asked[:5] == [1, 2, 3, 5, 6]
+
+
+def test_no_more_steps_are_begun_than_take_a_moment(sizes, monkeypatch):
+    session, now = start(), [0.0]
+    session.steps_ahead = 8
+    monkeypatch.setattr(steps_module, "AHEAD_SECONDS", 0.1)
+    monkeypatch.setattr(type(session), "now", lambda self: now[0])
+    update = steps_module.update
+
+    def slow(session, window, rate):
+        now[0] += 0.04 if session.step < 14 else 0.3 if session.step < 18 else 0.001
+        return update(session, window, rate)
+
+    monkeypatch.setattr(steps_module, "update", slow)
+    assert len(list(train_steps(session, lambda: True))) == 30
+    assert sizes == [8, 2, 2, 2, 2, 1, 1, 1, 8, 3]
+
+
+def test_steps_that_are_begun_when_the_time_is_over_are_read(monkeypatch):
+    session, now = start(max_steps=None, max_time=10.0), [0.0]
+    session.steps_ahead = 8
+    monkeypatch.setattr(type(session), "now", lambda self: now[0])
+
+    def nothing_is_due():
+        now[0] += 3.0  # the time ends amid the fourth of these
+        return True
+
+    reports = list(train_steps(session, nothing_is_due))
+    assert [report.step for report in reports] == [1, 2, 3, 4]
+    assert (session.loss_count, session.elapsed_seconds) == (4, 12.0)
 
 
 def test_the_time_of_steps_that_overlap_is_shared_out():
@@ -102,9 +138,9 @@ def test_a_loss_that_is_not_finite_is_found_when_it_is_read(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [3, 64])
-def test_a_run_that_goes_ahead_writes_what_one_does_that_does_not(corpus, ahead, size):
+def test_a_run_that_goes_ahead_writes_what_one_does_that_does_not(corpus, ahead, sizes, size):
     finish(ask(corpus, output=corpus.parent / "one"))
-    sizes = ahead(size)
+    ahead(size)
     sizes.clear()
     reports = finish(ask(corpus, output=corpus.parent / "ahead"))
     assert sizes[0] == 1  # from the first step on there is a model
@@ -117,13 +153,15 @@ def test_a_run_that_goes_ahead_writes_what_one_does_that_does_not(corpus, ahead,
 
 
 def test_a_run_that_goes_ahead_and_is_stopped_goes_on_exactly(corpus, ahead):
-    options = {"max_steps": 24, "log_every": 12, "save_every": 0}
+    options = dict.fromkeys(("log_every", "save_every", "eval_every", "sample_every"), 0)
+    options["max_steps"] = 24
     finish(ask(corpus, **options, output=corpus.parent / "one"))
     ahead(8)
     output = corpus.parent / "ahead"
     reports = run_until(ask(corpus, **options, output=output), 11)
-    assert reports[-1].stopped == "signal"
-    assert 11 <= reports[-1].step <= 18
+    assert [report.stopped for report in reports[-1:]] == ["signal"]
+    assert reports[-1].step == 17  # 1, then 8 and 8: the eleventh is among those
+    assert [r.step for r in only(reports, StepReport)] == list(range(1, 18))
     finish(ask(corpus, **options, output=output, resume=True))
     assert fingerprint(output) == fingerprint(corpus.parent / "one")
 
@@ -149,17 +187,32 @@ def test_a_run_that_goes_ahead_returns_to_its_checkpoint_when_it_diverges(
     assert note.text.startswith("step 13 is not finite")
     assert "back to step 10" in note.text
     steps = [r.step for r in only(reports, StepReport)]
-    assert steps[-1] == 40
-    assert steps.count(13) == 1
-    assert math.isfinite(only(reports, EvalReport)[-1].valid_loss)
+    assert steps == [*range(1, 13), *range(11, 41)]
+    assert [r.step for r in only(reports, SaveReport)][:3] == [5, 10, 15]
+    assert all(math.isfinite(r.valid_loss) for r in only(reports, EvalReport))
 
 
-def test_only_a_gpu_that_trains_alone_goes_ahead():
-    ranks = object()
-    assert session_module.num_ahead(torch.device("cuda:0"), None) > 1
-    assert session_module.num_ahead(torch.device("cuda:0"), ranks) == 1
-    assert session_module.num_ahead(torch.device("cpu"), None) == 1
-    assert on_device(np.arange(3), torch.device("cpu")).tolist() == [0, 1, 2]
+def test_only_a_gpu_that_trains_alone_and_without_a_scaler_goes_ahead():
+    choose, gpu = session_module.choose_steps_ahead, torch.device("cuda:0")
+    assert choose(gpu, "bf16", None) == choose(gpu, "fp32", None) == session_module.STEPS_AHEAD > 1
+    assert choose(gpu, "bf16", object()) == choose(gpu, "fp16", None) == 1
+    assert choose(torch.device("cpu"), "bf16", None) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_step_does_not_wait_for_the_gpu():
+    session = start(optimizer="adamw")
+    session.model.cuda()
+    session.model.generator = session.generator = torch.Generator("cuda")
+    session.steps_ahead = 8
+    session.model.train()
+    for _ in range(3):
+        steps_module.begin_step(session)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        steps_module.begin_step(session)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_windows_go_to_a_gpu_by_memory_that_is_pinned(monkeypatch):
