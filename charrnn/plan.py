@@ -100,6 +100,8 @@ def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
     small = 400 if facts.num_tokens <= FEW_TOKENS else 150
     sizes = [(25, 192), (100, 256), (small, 384), (medium, 512), (6000, 768), (math.inf, 1024)]
     hidden = next(size for limit, size in sizes if seconds <= limit)
+    if facts.num_tokens <= FEW_TOKENS:
+        hidden = min(hidden, 512)  # more learn it by heart
     if facts.num_tokens < 50_000:
         hidden = min(hidden, 256 if facts.num_tokens > 10_000 else 128)
     if facts.vocab_size > 1000:

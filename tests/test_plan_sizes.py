@@ -26,7 +26,7 @@ def test_a_small_text_has_a_small_network():
         config = TrainConfig(max_time=3600.0)
         return make_plan(config, Facts(num_tokens, 65, "cpu")).config.hidden_size
 
-    assert [hidden(n) for n in (10_000, 40_000, 60_000)] == [128, 256, 768]
+    assert [hidden(n) for n in (10_000, 40_000, 60_000, 260_000)] == [128, 256, 512, 768]
 
 
 def test_of_ten_minutes_a_long_text_makes_more_than_a_short_one():
@@ -45,6 +45,8 @@ def test_of_three_minutes_a_short_text_makes_less():
 
     assert [hidden(n, 180.0) for n in (90_000, 250_000, 250_001)] == [384, 384, 512]
     assert [hidden(90_000, seconds) for seconds in (60.0, 399.0, 401.0)] == [256, 384, 512]
+    assert [hidden(90_000, seconds) for seconds in (1800.0, 36_000.0)] == [512, 512]
+    assert [hidden(250_001, seconds) for seconds in (1800.0, 36_000.0)] == [768, 1024]
 
 
 def test_a_large_vocabulary_shares_one_matrix():
