@@ -159,7 +159,7 @@ def test_a_run_that_goes_ahead_and_is_stopped_goes_on_exactly(corpus, ahead):
     ahead(8)
     output = corpus.parent / "ahead"
     reports = run_until(ask(corpus, **options, output=output), 11)
-    assert [report.stopped for report in reports[-1:]] == ["signal"]
+    assert reports[-1].stopped == "signal"
     assert reports[-1].step == 17  # 1, then 8 and 8: the eleventh is among those
     assert [r.step for r in only(reports, StepReport)] == list(range(1, 18))
     finish(ask(corpus, **options, output=output, resume=True))
