@@ -3,7 +3,6 @@
 Torch is imported only after the directory is locked and the text is read.
 """
 
-import math
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -170,17 +169,7 @@ def finished_report(prepared: Prepared, session: "Session", recorder: "Recorder"
     """
     if not (prepared.record or {}).get("finished"):
         recorder.settle(session.step)
-    best = session.best
-    known = best.weights is not None
-    return EndReport(
-        step=session.step,
-        directory=prepared.directory,
-        elapsed_seconds=session.elapsed_seconds,
-        best_loss=best.loss if known else None,
-        best_bits_per_char=best.bits_per_char if math.isfinite(best.bits_per_char) else None,
-        best_step=best.step,
-        stopped="patience" if session.progress() < 1 else "budget",
-    )
+    return recorder.end(session, "patience" if session.progress() < 1 else "budget")
 
 
 def run_facts(setup: "Setup", num_parameters: int) -> dict[str, Any]:
