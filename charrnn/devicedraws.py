@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from charrnn.config import REPETITION_WINDOW, SampleConfig
+from charrnn.drawing import banned_ids
 from charrnn.errors import ConfigError
 from charrnn.filters import PENALTY_MIN, ROUNDING, TEMPERATURE_MIN
 from charrnn.tokenizer import Tokenizer
@@ -33,7 +34,7 @@ class DeviceDraws:
         Raises ConfigError where there is no symbol that may be drawn.
         """
         self._config, self._vocab_size = config, len(tokenizer)
-        banned = [i for i in (tokenizer.unk_id, tokenizer.bos_id) if i is not None]
+        banned = banned_ids(tokenizer)
         self._banned = torch.zeros(len(tokenizer), dtype=torch.bool, device=device)
         self._banned[banned] = True
         if len(banned) == len(tokenizer):

@@ -48,6 +48,11 @@ def log_probabilities(logits: Logits, tokens: Ids) -> Weights:
     return found
 
 
+def banned_ids(tokenizer: Tokenizer) -> list[int]:
+    """Return the ids that stand for no text and are never drawn: of <unk> and <s>."""
+    return [i for i in (tokenizer.unk_id, tokenizer.bos_id) if i is not None]
+
+
 class Chooser:
     """Chooses the next tokens of B samples, and remembers those that the penalty looks back on."""
 
@@ -57,7 +62,7 @@ class Chooser:
         """`history` is what all samples begin with, as the penalty sees it."""
         self._config, self._end_id = config, tokenizer.eos_id
         self._history = history[-REPETITION_WINDOW:]
-        banned = [i for i in (tokenizer.unk_id, tokenizer.bos_id) if i is not None]
+        banned = banned_ids(tokenizer)
         self._banned = np.zeros(len(tokenizer), np.bool_)
         self._banned[banned] = True
         filtered = config.top_k or config.top_p < 1 or config.min_p
@@ -84,7 +89,7 @@ class Chooser:
         """Return the next token of each sample and its ln p, from logits (B, V)."""
         if len(numbers) > 1:
             found = None
-            if self._quick_many is not None and not (self._end_id is not None and any(too_short)):
+            if self._quick_many is not None and not self._bans_end(any(too_short)):
                 found = self._quick_many(logits, numbers)
             return found or self._choose_filtered(logits, numbers, too_short)
         token, logprob = self.choose_one(logits, numbers[0], too_short[0])
@@ -92,7 +97,7 @@ class Chooser:
 
     def choose_one(self, logits: Logits, number: float, too_short: bool) -> tuple[int, float]:
         """Return what `choose` does, for one sample and from logits (1, V): without lists."""
-        if self._quick is not None and not (too_short and self._end_id is not None):
+        if self._quick is not None and not self._bans_end(too_short):
             return self._quick(logits[0], number)
         (token,), (logprob,) = self._choose_filtered(logits, [number], [too_short])
         return token, logprob
@@ -101,7 +106,7 @@ class Chooser:
         self, logits: Logits, numbers: Sequence[float], too_short: Sequence[bool]
     ) -> tuple[list[int], list[float]]:
         banned = self._banned
-        if self._end_id is not None and any(too_short):
+        if self._bans_end(any(too_short)):
             banned = np.tile(banned, (len(numbers), 1))
             banned[too_short, self._end_id] = True
         seen = self._seen() if self._config.repetition_penalty != 1 else None
@@ -109,6 +114,10 @@ class Chooser:
         if seen is not None:
             self._recent = np.concatenate([self._recent[:, 1:], tokens[:, None]], axis=1)
         return tokens.tolist(), log_probabilities(logits, tokens).tolist()
+
+    def _bans_end(self, too_short: bool) -> bool:
+        """Return whether </s> is not to be drawn by a sample that is `too_short`."""
+        return too_short and self._end_id is not None
 
     def _seen(self) -> npt.NDArray[np.bool_]:
         """Return (B, V), true where a token is among the recent ones."""

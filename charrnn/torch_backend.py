@@ -45,16 +45,20 @@ T = TypeVar("T")
 
 
 class Placed(Generic[T]):
-    """Weights that were brought into another form: once for each array, which is kept alive."""
+    """Weights that were brought into another form: once for each array, which is kept alive.
+
+    Called with an array and what else the form depends on.
+    """
 
     def __init__(self, make: Callable[..., T]) -> None:
         self._make = make
-        self._made: dict[int, tuple[Array, T]] = {}
+        self._made: dict[tuple[Any, ...], tuple[Array, T]] = {}
 
     def __call__(self, weights: Array, *options: Any) -> T:
-        if id(weights) not in self._made:
-            self._made[id(weights)] = weights, self._make(weights, *options)
-        return self._made[id(weights)][1]
+        key = id(weights), *options
+        if key not in self._made:
+            self._made[key] = weights, self._make(weights, *options)
+        return self._made[key][1]
 
 
 class TorchBackend:
