@@ -31,6 +31,7 @@ from charrnn.tensors import Tensors
 
 FINAL_RATE = 0.02  # of the peak, at the end of the cosine
 RATE_CUT = 0.5  # what each divergence leaves of the rate
+HALF_TOKENS = 16  # a 16th of a sum of losses: as far from the largest float16 as from the smallest
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -191,15 +192,33 @@ def own_gradients(session: Session, window: Window) -> Tensor:
         return loss
     total, session.state = forward(session.model, window, session.state)
     loss = total / window.num_targets
+    scale = scale_of_half(total.device.type, session.config.precision, window.num_targets)
     session.optimizer.zero_grad()
-    session.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    session.scaler.scale(loss * scale).backward()  # type: ignore[no-untyped-call]
+    if scale != 1:
+        found = [p.grad for p in session.model.parameters() if p.grad is not None]
+        torch._foreach_div_(found, scale)
     return loss.detach()
+
+
+def scale_of_half(device_type: str, precision: str, num_targets: int) -> float:
+    """Return how much larger the loss is made on its way back through float16: a power of 2.
+
+    torch's autocast runs cuDNN's recurrent layers in float16 also where it is asked for bfloat16,
+    and the gradient of a mean over thousands of tokens, at one of them, is too small for that.
+    Precision fp16 has a scaler (Micikevicius et al. 2018) that finds its scale.
+    """
+    if device_type != "cuda" or precision != "bf16":
+        return 1.0
+    return 2.0 ** max(0, math.floor(math.log2(num_targets / HALF_TOKENS)))
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
     """Return `array` on `device`; the copy to a GPU is only begun."""
     tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def sum_losses(

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from charrnn import trainer
 from charrnn.batches import StreamBatches
 from charrnn.checkpoint import capture, restore
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ModelError
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.steps import train_steps
-from charrnn.trainer import NotFiniteError, Session, clip, make_optimizer
+from charrnn.trainer import NotFiniteError, Session, clip, make_optimizer, scale_of_half
 
 CYCLE = np.array([0, 1, 2, 3, 4] * 40, dtype=np.uint8)  # after one token, the next is certain
 
@@ -225,6 +226,27 @@ def test_a_loss_scaler_that_overflows_skips_the_update_and_scales_less():
     assert weights(session) == before
     assert session.step == 1
     assert session.scaler.get_scale() == 2.0**15
+
+
+def test_only_bfloat16_on_a_gpu_has_a_scale_of_its_own():
+    """Its recurrent layers run in float16 there."""
+    assert scale_of_half("cuda", "bf16", 2048) == 128
+    assert scale_of_half("cuda", "bf16", 2047) == 64
+    assert scale_of_half("cuda", "bf16", 3) == 1
+    for device, precision in (("cpu", "bf16"), ("cpu", "fp32"), ("cuda", "fp32"), ("cuda", "fp16")):
+        assert scale_of_half(device, precision, 2048) == 1
+
+
+def test_the_scale_of_half_leaves_loss_gradients_and_updates_as_they_are(monkeypatch):
+    plain, scaled = start(dropout=0.2), start(dropout=0.2)
+    wanted = [(r.loss, r.grad_norm) for r in train_steps(plain)]
+    asked = []
+    monkeypatch.setattr(
+        trainer, "scale_of_half", lambda *about: asked.append(about) or 2.0 ** len(asked)
+    )
+    assert [(r.loss, r.grad_norm) for r in train_steps(scaled)] == wanted
+    assert {about[:2] for about in asked} == {("cpu", "fp32")}
+    assert weights(plain) == weights(scaled)
 
 
 def test_a_loss_scaler_changes_nothing_but_the_scale():
