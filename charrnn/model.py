@@ -93,7 +93,13 @@ class LanguageModel(nn.Module):
 
     @torch.no_grad()
     def reset(self, seed: int) -> None:
-        """Set all weights anew, from `seed` alone."""
+        """Set all weights anew, from `seed` alone: on any device to the same values."""
+        if self.output.bias.device.type != "cpu":
+            fresh = LanguageModel(self.config)
+            fresh.reset(seed)
+            for own, weights in zip(self.parameters(), fresh.parameters(), strict=True):
+                own.copy_(weights)
+            return
         generator = torch.Generator().manual_seed(seed)
         initialize(self.recurrent, generator)
         bound = self.config.hidden_size**-0.5

@@ -85,6 +85,7 @@ class Soap(AdamW):
         """Take a basis near the eigenvectors of the first G'G."""
         assert matrix.grad is not None
         state, gradient = self._state_of(matrix), matrix.grad.to(self.dtype)
+        self._steps[state["step"]] = 0
         state["gram"] = (gradient.T @ gradient).float()
         state["basis"] = torch.eye(matrix.shape[1], device=matrix.device)
         for _ in range(ROUNDS):

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.utils._pytree
 from drawn import NAMES, STREAM, draw_all, make_model
+from fake_device import Watch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from charrnn import blocks, devicedraws, packing, sampler
 from charrnn.blocks import Blocks, block_size
@@ -161,20 +161,6 @@ class MetaBackend(TorchBackend):
 
     def fetcher(self, buffer):
         return lambda: np.zeros(buffer.shape, np.float32)
-
-
-class Watch(TorchDispatchMode):
-    """Collects the names of the operations that are made; all their tensors must be on "meta"."""
-
-    def __init__(self):
-        super().__init__()
-        self.names = set()
-
-    def __torch_dispatch__(self, call, types, args=(), kwargs=None):
-        self.names.add(call.name().split(".")[0])
-        for tensor in torch.utils._pytree.tree_leaves((args, kwargs)):
-            assert not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta"
-        return call(*args, **(kwargs or {}))
 
 
 def test_blocks_go_on_from_each_other_and_with_some_of_the_streams():
