@@ -1,5 +1,7 @@
 """What this machine offers to a run: devices, number formats and threads."""
 
+import os
+import warnings
 from dataclasses import replace
 
 import torch
@@ -7,6 +9,8 @@ import torch
 from charrnn.config import TrainConfig
 from charrnn.cores import num_usable_cores
 from charrnn.errors import ConfigError, DeviceError
+
+CUBLAS_WORKSPACE = ":16:8"  # without a fixed one torch refuses products, and cuDNN's LSTM varies
 
 
 def choose_device(wanted: str) -> str:
@@ -32,7 +36,7 @@ def choose_precision(wanted: str, device: str) -> str:
         return wanted
     if device == "cpu":
         return "bf16" if cpu_multiplies_bf16() else "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 def cpu_multiplies_bf16() -> bool:
@@ -47,6 +51,8 @@ def settle_machine(config: TrainConfig) -> TrainConfig:
     precision = choose_precision(config.precision, device)
     threads = config.threads or num_usable_cores()
     torch.set_num_threads(threads)
+    warnings.filterwarnings("ignore", "RNN module weights are not part")  # it costs little
     if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
         torch.use_deterministic_algorithms(True)
     return replace(config, device=device, precision=precision, threads=threads)  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 """Devices, number formats and threads: what is chosen, and what is refused."""
 
+import os
+
 import pytest
 import torch
 
@@ -44,7 +46,7 @@ def test_a_device_that_is_not_there_is_told_from_one_that_is_none(gpus):
 @pytest.mark.parametrize("in_hardware", [True, False])
 def test_bfloat16_is_chosen_where_the_hardware_multiplies_it(monkeypatch, in_hardware):
     monkeypatch.setattr(machine, "cpu_multiplies_bf16", lambda: in_hardware)
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: in_hardware)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: in_hardware)
     assert choose_precision("auto", "cpu") == ("bf16" if in_hardware else "fp32")
     assert choose_precision("auto", "cuda:0") == ("bf16" if in_hardware else "fp16")
 
@@ -76,3 +78,19 @@ def test_the_threads_asked_for_are_set_else_those_of_the_cores(monkeypatch):
     assert (settled.threads, settled.device, settled.precision) == (7, "cpu", "fp32")
     assert set_to == [3, 7]
     assert torch.get_num_threads() == before
+
+
+def test_a_deterministic_run_asks_cublas_for_a_fixed_workspace(monkeypatch):
+    """Without one torch refuses matrix products on a GPU; what the user says stays."""
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", asked.append)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    settle_machine(TrainConfig(device="cpu"))
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    settle_machine(TrainConfig(device="cpu", deterministic=True))
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] in (":16:8", ":4096:8")
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:2:16:8")
+    settle_machine(TrainConfig(device="cpu", deterministic=True))
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:2:16:8"
+    assert asked == [True, True]
