@@ -2,7 +2,8 @@
 
     python tests/bench/bench.py [train] [busy] [sample] [start] [encode] [--seconds 4]
                                 [--repeats 3] [--json FILE] [--readme README.md]
-    python tests/bench/bench.py loss TEXT [--seconds 60] [--repeats 3] [--json FILE]
+    python tests/bench/bench.py --device cuda [train] [sample] [--seconds 4] ..
+    python tests/bench/bench.py loss TEXT [--seconds 60] [--repeats 3] [--json FILE] ..
 
 Every rate is a median over the repeats; each repeat runs all contestants one after the other, each
 in a process of its own (contestants.py), so that a busy moment of the machine hits them alike.
@@ -31,18 +32,25 @@ TRAINED = [(256, 1), (512, 1), (512, 2)]
 SAMPLED = [(256, 1, 1), (512, 2, 1), (512, 2, 256)]
 BATCH_LIMITS = ("batch_limit", "bf16_batch_limit", "int8_batch_limit")
 STREAMED = [(512, 2), (1024, 1)]
+TRAINERS = ("hand_train", "tuned_train")
+TRAINED_ON_GPU = [(512, 1), (512, 2), (1024, 3)]
+SAMPLED_ON_GPU = [(512, 2, 1), (512, 2, 256), (1024, 3, 256)]
+DEVICE = "cpu"
 
 
 def measure(contestant, *numbers):
     """Return what a contestant measures, in a new process."""
-    command = [sys.executable, str(HERE / "contestants.py"), contestant, *map(str, numbers)]
+    command = [sys.executable, str(HERE / "contestants.py"), DEVICE, contestant]
+    command += map(str, numbers)
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def bench_train(seconds, repeats):
     """Yield a row for each size: tokens per second of charrnn, by hand, and of the products."""
-    others = ("adamw_train", "hand_train", "tuned_train", "bf16_limit", "fp32_limit")
-    for hidden, layers in TRAINED:
+    others = ("adamw_train", *TRAINERS, "bf16_limit", "fp32_limit")
+    if DEVICE != "cpu":
+        others = (*TRAINERS, "chip_limit")  # AdamW is its choice
+    for hidden, layers in TRAINED if DEVICE == "cpu" else TRAINED_ON_GPU:
         yield contest(
             f"train {layers} x {hidden}", "charrnn_train", others, repeats, hidden, layers, seconds
         )
@@ -50,6 +58,9 @@ def bench_train(seconds, repeats):
 
 def bench_sample(seconds, repeats):
     """Yield a row for one stream of each size, as it starts and goes on, and one for 256."""
+    if DEVICE != "cpu":
+        yield from bench_gpu_sample(seconds, repeats)
+        return
     for hidden, layers, num in SAMPLED:
         limits = ("product_limit", "memory_limit") if num == 1 else BATCH_LIMITS
         others = ("hand_sample", *limits)
@@ -59,6 +70,14 @@ def bench_sample(seconds, repeats):
         others = ("charrnn_sample", "hand_sample", "product_limit", "half_limit", "memory_limit")
         name = f"sample on and on, {layers} x {hidden}"
         yield contest(name, "charrnn_stream", others, repeats, hidden, layers, float(seconds))
+
+
+def bench_gpu_sample(seconds, repeats):
+    """Yield a row for one stream and for 256 on a GPU."""
+    for hidden, layers, num in SAMPLED_ON_GPU:
+        name = f"sample {num} at a time, {layers} x {hidden}"
+        others = ("hand_sample", "chip_limit")
+        yield contest(name, "charrnn_sample", others, repeats, hidden, layers, float(seconds), num)
 
 
 def contest(what, ours, others, repeats, *numbers):
@@ -126,6 +145,7 @@ LABELS = {
     "tuned_train": "nn.LSTM by hand, bfloat16, fused AdamW and dropout",
     "bf16_limit": "the bfloat16 products alone",
     "charrnn_sample": "its first seconds",
+    "chip_limit": "the fastest bfloat16 products alone",
     "hand_sample": "stepping nn.LSTM",
     "product_limit": "the matrix products alone (float32)",
     "memory_limit": "reading the weights (float32) from memory",
@@ -144,21 +164,29 @@ def put_into(readme, text):
 
 
 def main():
+    global DEVICE
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="*", default=["train", "busy", "sample"])
+    parser.add_argument("what", nargs="*", default=[])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--readme", type=Path)
     options = parser.parse_args()
+    DEVICE = options.device
+    usual = ["train", "sample"] if DEVICE == "cuda" else ["train", "busy", "sample"]
+    options.what = options.what or usual
+    if DEVICE == "cuda" and (options.readme or not {*options.what[:1]} <= {*usual, "loss"}):
+        parser.error("on a GPU there are train, sample and loss, and no table in README.md")
     rates = {"train": bench_train, "busy": bench_busy, "sample": bench_sample}
     processes = {"start": bench_start, "encode": bench_encode}
     import torch
 
-    machine = f"{torch.get_num_threads()} cores, {platform.machine()}, torch {torch.__version__}"
+    place = DEVICE if DEVICE != "cpu" else f"{torch.get_num_threads()} cores"
+    machine = f"{place}, {platform.machine()}, torch {torch.__version__}"
     results, others, curves = [], [], []
     if options.what[0] == "loss":
-        curves = bench_loss(options.what[1], options.seconds or 60.0, options.repeats)
+        curves = bench_loss(options.what[1], options.seconds or 60.0, options.repeats, DEVICE)
         options.what = []
     for name in options.what:
         if name in rates:

@@ -1,8 +1,8 @@
 """One measurement in a process of its own, with the environment its user would have.
 
-    python contestants.py NAME HIDDEN_SIZE NUM_LAYERS SECONDS [NUM_SAMPLES]
+    python contestants.py DEVICE NAME HIDDEN_SIZE NUM_LAYERS SECONDS [NUM_SAMPLES]
 
-Prints one number. bench.py starts it.
+Prints one number. bench.py starts it. What NumPy does alone stays on the CPU.
 """
 
 import sys
@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 V = 65
+DEVICE = "cpu"
 
 
 def ids():
@@ -31,29 +32,31 @@ def charrnn_train(hidden_size, num_layers, seconds, optimizer="auto"):
     from charrnn.machine import settle_machine
     from charrnn.model import Dropouts, LanguageModel
     from charrnn.plan import make_plan
+    from charrnn.session import choose_steps_ahead
     from charrnn.shards import Shards, num_shards
     from charrnn.steps import train_steps
     from charrnn.trainer import Session, make_optimizer
 
     sizes = {"hidden_size": hidden_size, "num_layers": num_layers}
-    asked = TrainConfig(**sizes, max_time=1e6, device="cpu", optimizer=optimizer)
-    config = make_plan(settle_machine(asked), Facts(len(ids()), V, "cpu")).config
+    asked = TrainConfig(**sizes, max_time=1e6, device=DEVICE, optimizer=optimizer)
+    config = make_plan(settle_machine(asked), Facts(len(ids()), V, DEVICE)).config
     network = ModelConfig(V, embedding_size=config.embedding_size, **sizes)
-    model = LanguageModel(network, Dropouts(hidden=config.dropout))
+    model = LanguageModel(network, Dropouts(hidden=config.dropout)).to(config.device)
     model.reset(0)
-    model.generator = torch.Generator()
+    model.generator = torch.Generator(config.device)
     batches = StreamBatches(ids(), config.batch_size, config.seq_length, 0, RESET_SHARE)
-    scaler = torch.amp.GradScaler("cpu", enabled=False)
-    parts = num_shards(network, "cpu", config.threads, config.batch_size, config.precision)
+    scaler = torch.amp.GradScaler(DEVICE, enabled=config.precision == "fp16")
+    parts = num_shards(network, DEVICE, config.threads, config.batch_size, config.precision)
     shards = Shards(model, parts, config.threads) if parts > 1 else None
     update = make_optimizer(model, config, shards)
     session = Session(model, update, scaler, batches, config, model.generator, shards)
+    session.steps_ahead = choose_steps_ahead(torch.device(DEVICE), config.precision, None)
     began, tokens = None, 0
-    for report in train_steps(session):
-        if report.step == 5:
-            began, tokens = time.perf_counter(), report.tokens
-        if began is not None and time.perf_counter() - began > seconds:
-            return (report.tokens - tokens) / (time.perf_counter() - began)
+    for report in train_steps(session, lambda: True):
+        if report.step == session.step and report.step >= 5 and began is None:
+            began, tokens = time.perf_counter(), session.tokens
+        elif began is not None and time.perf_counter() - began > seconds:
+            return (session.tokens - tokens) / (time.perf_counter() - began)
     raise AssertionError("the budget is endless")
 
 
@@ -66,14 +69,16 @@ def hand_train(hidden_size, num_layers, seconds):
     """Return the rate of the script by hand, in float32."""
     import baseline
 
-    return baseline.train_rate(ids(), V, hidden_size, num_layers, seconds)
+    return baseline.train_rate(ids(), V, hidden_size, num_layers, seconds, device=DEVICE)
 
 
 def tuned_train(hidden_size, num_layers, seconds):
     """Return the rate of the script by hand by somebody who knows: bfloat16, fused AdamW."""
     import baseline
 
-    return baseline.train_rate(ids(), V, hidden_size, num_layers, seconds, tuned=True)
+    return baseline.train_rate(
+        ids(), V, hidden_size, num_layers, seconds, tuned=True, device=DEVICE
+    )
 
 
 def charrnn_sample(hidden_size, num_layers, seconds, num_samples=1):
@@ -86,14 +91,17 @@ def charrnn_sample(hidden_size, num_layers, seconds, num_samples=1):
     from charrnn.sampler import sample
 
     stored = stored_model(hidden_size, num_layers)
+    if DEVICE != "cpu":
+        list(sample(stored, SampleConfig(length=100), num_samples=num_samples, device=DEVICE))
     length, rate = 100, 0.0
     num_weights = sum(weights.size for weights in stored.weights.values())
-    goes_on = num_samples == 1 and num_weights > LARGE
+    goes_on = num_samples == 1 and num_weights > LARGE and DEVICE == "cpu"
     longest = num_first(num_weights) if goes_on else float("inf")
     while True:  # the first, short runs tell how long the last may be
         began = time.perf_counter()
         options = SampleConfig(length=length)
-        for _ in sample(stored, options, seed=1, num_samples=num_samples, keep_text=False):
+        asked = {"seed": 1, "num_samples": num_samples, "keep_text": False}
+        for _ in sample(stored, options, device=DEVICE, **asked):
             pass
         rate = length * num_samples / (time.perf_counter() - began)
         if time.perf_counter() - began > seconds / 2 or length > longest / 2:
@@ -144,7 +152,8 @@ def hand_sample(hidden_size, num_layers, seconds, num_samples=1):
     rates = []
     for threads in {1, torch.get_num_threads()}:
         torch.set_num_threads(threads)
-        rates.append(baseline.sample_rate(V, hidden_size, num_layers, seconds / 2, num_samples))
+        rate = baseline.sample_rate(V, hidden_size, num_layers, seconds / 2, num_samples, DEVICE)
+        rates.append(rate)
     return max(rates)
 
 
@@ -164,6 +173,20 @@ def fp32_limit(hidden_size, num_layers, seconds):
     return limits.train_limit(V, hidden_size, num_layers, torch.float32)
 
 
+def chip_limit(hidden_size, num_layers, seconds, num_samples=0):
+    """Return tokens per second, trained or drawn, were it the fastest bfloat16 products alone."""
+    import limits
+    import torch
+
+    operations = (2 if num_samples else 6) * num_multiplied(hidden_size, num_layers)
+    return limits.product_rate(8192, 8192, 8192, torch.bfloat16, DEVICE) / operations
+
+
+def num_multiplied(hidden_size, num_layers):
+    """Return how many weights a token is multiplied with, but for those of its own row."""
+    return 4 * hidden_size * hidden_size * (2 * num_layers - 1) + hidden_size * V
+
+
 def product_limit(hidden_size, num_layers, seconds, num_samples=1):
     """Return tokens per second of one stream were it its matrix products alone, in NumPy."""
     from charrnn.cli.threads import prepare_sampling
@@ -178,8 +201,7 @@ def memory_limit(hidden_size, num_layers, seconds, num_samples=1):
     """Return tokens per second of one stream were it reading its float32 weights from memory."""
     import limits
 
-    num_weights = 4 * hidden_size * hidden_size * (2 * num_layers - 1) + hidden_size * V
-    return limits.read_bandwidth() / (4 * num_weights)
+    return limits.read_bandwidth() / (4 * num_multiplied(hidden_size, num_layers))
 
 
 def half_limit(hidden_size, num_layers, seconds):
@@ -224,5 +246,6 @@ def step_limit(product_rate, hidden_size, num_layers):
 
 
 if __name__ == "__main__":
-    name, numbers = sys.argv[1], [float(a) if "." in a else int(a) for a in sys.argv[2:]]
+    DEVICE, name = sys.argv[1:3]
+    numbers = [float(a) if "." in a else int(a) for a in sys.argv[3:]]
     print(globals()[name](*numbers))

@@ -6,19 +6,30 @@ import numpy as np
 import torch
 
 
-def product_rate(rows, inner, columns, dtype, seconds=0.3):
-    """Return operations per second of (rows, inner) @ (inner, columns)."""
-    multiply = make_product(rows, inner, columns, dtype)
+def product_rate(rows, inner, columns, dtype, device="cpu", seconds=0.3):
+    """Return operations per second of (rows, inner) @ (inner, columns), one after the other.
+
+    A GPU is waited for once, at the end.
+    """
+    multiply = make_product(rows, inner, columns, dtype, device)
     for _ in range(3):
         multiply()
+    wait_for(device)
     count, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
         multiply()
         count += 1
+    wait_for(device)
     return 2 * rows * inner * columns * count / (time.perf_counter() - began)
 
 
-def make_product(rows, inner, columns, dtype):
+def wait_for(device):
+    """Wait until a GPU has done all that was begun."""
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+
+
+def make_product(rows, inner, columns, dtype, device):
     """Return a call that multiplies; in 8 bits with weights laid out, else as torch does."""
     if dtype == torch.int8:
         from charrnn import int8
@@ -27,7 +38,8 @@ def make_product(rows, inner, columns, dtype):
         laid = int8.lay_out(np.ones((inner, columns), np.float32), 1e-3, rows)
         integers, bias = torch.ones(rows, inner, dtype=torch.uint8), torch.zeros(columns)
         return lambda: int8.product(integers, 1e-3, laid, bias)
-    a, b = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+    a = torch.randn(rows, inner, device=device).to(dtype)
+    b = torch.randn(inner, columns, device=device).to(dtype)
     return lambda: a @ b
 
 

@@ -14,29 +14,31 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 
-def charrnn_losses(text, seconds, seed, folder):
+def charrnn_losses(text, seconds, seed, folder, device):
     """Return (seconds, nats per symbol) of each evaluation, the last of the best weights."""
     command = [sys.executable, "-m", "charrnn", "train", str(text), "--json", "--force"]
     command += ["--max-time", f"{seconds:g}s", "--seed", str(seed), "-o", f"{folder}/run"]
+    command += ["--device", device]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     events = [json.loads(line) for line in lines.splitlines()]
     return [(e["elapsed_seconds"], e["valid_loss"]) for e in events if e["event"] == "eval"]
 
 
-def script_losses(kind, text, seconds, seed):
+def script_losses(kind, text, seconds, seed, device):
     """Return the same of the script by hand; its evaluations take none of its time."""
-    command = [sys.executable, str(HERE / "baseline.py"), kind, str(text), str(seconds), str(seed)]
+    command = [sys.executable, str(HERE / "baseline.py"), device, kind, str(text)]
+    command += [str(seconds), str(seed)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def bench_loss(text, seconds, repeats):
+def bench_loss(text, seconds, repeats, device):
     """Return a curve for each contestant and seed, as they are printed; and then the medians."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         contestants = {
-            "charrnn": lambda seed: charrnn_losses(text, seconds, seed, folder),
-            "by hand, float32": lambda seed: script_losses("plain", text, seconds, seed),
-            "by hand, tuned": lambda seed: script_losses("tuned", text, seconds, seed),
+            "charrnn": lambda seed: charrnn_losses(text, seconds, seed, folder, device),
+            "by hand, float32": lambda seed: script_losses("plain", text, seconds, seed, device),
+            "by hand, tuned": lambda seed: script_losses("tuned", text, seconds, seed, device),
         }
         for seed in range(repeats):
             for name, train in contestants.items():
