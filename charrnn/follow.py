@@ -4,13 +4,12 @@ import contextlib
 from dataclasses import asdict, replace
 from typing import Any
 
-import torch
-
 from charrnn import strictjson
 from charrnn.checkpoint import gather_parts, restore, snapshot
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.dataset import load_dataset
 from charrnn.errors import CorpusError, PeerError
+from charrnn.machine import set_up_torch
 from charrnn.modeldir import Checkpoint
 from charrnn.prepare import Prepared
 from charrnn.ranks import Command, Ranks, check_streams, join_ranks, own_device
@@ -60,9 +59,9 @@ def dismiss(session: Session) -> None:
             session.ranks.leave()
 
 
-def follow(device: str) -> None:
+def follow() -> None:
     """Train with the other ranks until rank 0 says that the run has ended."""
-    ranks = join_ranks(device)
+    ranks = join_ranks()
     assert ranks is not None
     session = build_follower(ranks)
     while True:
@@ -102,6 +101,6 @@ def build_follower(ranks: Ranks) -> Session:
         record["sha256"] for record in header["corpus"]
     ]:
         raise CorpusError(f"rank {ranks.rank} reads another text than rank 0")
-    torch.set_num_threads(value(config.threads))
+    set_up_torch(config)
     setup = Setup(ModelConfig(**header["model"]), config, dataset, "", (), None)
     return build_session(setup, ranks)

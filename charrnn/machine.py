@@ -50,9 +50,17 @@ def settle_machine(config: TrainConfig) -> TrainConfig:
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     threads = config.threads or num_usable_cores()
-    torch.set_num_threads(threads)
-    warnings.filterwarnings("ignore", "RNN module weights are not part")  # it costs little
+    config = replace(config, device=device, precision=precision, threads=threads)  # type: ignore[arg-type]
+    set_up_torch(config)
+    return config
+
+
+def set_up_torch(config: TrainConfig) -> None:
+    """Let torch run as a settled `config` says."""
+    torch.set_num_threads(config.threads or 1)
+    if config.device != "cpu":
+        torch.cuda.set_device(config.device)  # pinned memory, say, belongs to the one that is set
+        warnings.filterwarnings("ignore", "RNN module weights are not part")  # they are copied
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
         torch.use_deterministic_algorithms(True)
-    return replace(config, device=device, precision=precision, threads=threads)  # type: ignore[arg-type]

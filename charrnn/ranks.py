@@ -23,6 +23,7 @@ from charrnn.batches import Window
 from charrnn.cells import State
 from charrnn.cores import num_ranks
 from charrnn.errors import ConfigError, PeerError
+from charrnn.machine import choose_device
 from charrnn.model import LanguageModel
 from charrnn.shards import deal
 
@@ -138,19 +139,28 @@ def checksum(model: LanguageModel) -> int:
     return value
 
 
-def join_ranks(device: str) -> Ranks | None:
-    """Return the group that torchrun started this process in; None where it runs alone."""
+def join_ranks() -> Ranks | None:
+    """Return the group that torchrun started this process in; None where it runs alone.
+
+    What carries the messages is the same on all ranks of like machines: only rank 0 knows yet which
+    device the run is on.
+    """
     if num_ranks() == 1:
         return None
-    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     with peers():
         distributed.init_process_group(backend, timeout=PATIENCE)
     return Ranks(distributed.get_rank(), distributed.get_world_size())
 
 
 def own_device(device: str) -> str:
-    """Return the device of this rank: torchrun gives each its own GPU."""
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device.startswith("cuda") else device
+    """Return the device of this rank where rank 0 has `device`: torchrun gives each its own GPU.
+
+    Raises DeviceError where there are fewer GPUs than processes.
+    """
+    if device == "cpu":
+        return device
+    return choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
 
 
 def check_streams(ranks: Ranks, batch_size: int) -> None:

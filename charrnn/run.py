@@ -34,7 +34,7 @@ def run_training(request: RunRequest, stop: Callable[[], bool] = lambda: False) 
     if own_rank() > 0:
         from charrnn.follow import follow
 
-        follow(request.config.device)
+        follow()
         return
     prepared = prepare(request)
     started = False
@@ -61,7 +61,7 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
 
     found = newest_checkpoint(prepared)
     setup = make_setup(prepared.config, prepared.dataset, prepared.initial)
-    session = build_session(setup, join_ranks(setup.config.device))
+    session = build_session(setup, join_ranks())
     record = train_record(prepared, setup.config, run_facts(setup, num_parameters(session.model)))
     lead(prepared, setup, session, record)
     first, tokenizer = int(setup.dataset.train[0]), setup.dataset.tokenizer

@@ -94,3 +94,13 @@ def test_a_deterministic_run_asks_cublas_for_a_fixed_workspace(monkeypatch):
     settle_machine(TrainConfig(device="cpu", deterministic=True))
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:2:16:8"
     assert asked == [True, True]
+
+
+def test_a_gpu_is_set_so_that_nothing_is_kept_on_another(gpus, monkeypatch):
+    gpus(3)
+    set_to = []
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(torch.cuda, "set_device", set_to.append)
+    settle_machine(TrainConfig(device="cuda:2", precision="bf16"))
+    settle_machine(TrainConfig(device="cpu"))
+    assert set_to == ["cuda:2"]

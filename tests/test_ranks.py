@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn.ranks import Ranks
+from charrnn.errors import DeviceError
+from charrnn.ranks import Ranks, join_ranks, own_device
 
 CORPUS = Path(__file__).parents[1] / "corpora" / "lighthouse.txt"
 SIZES = "--hidden-size 32 --batch-size 6 --seq-length 12 --precision fp32 --threads 1 --level byte"
@@ -120,6 +121,33 @@ def test_standard_input_cannot_be_shared(tmp_path):
     assert done.returncode == 2
     assert "several processes" in done.stderr
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("gpus", "backend"), [(0, "gloo"), (4, "cpu:gloo,cuda:nccl")])
+def test_all_ranks_of_a_machine_join_by_the_same_means(gpus, backend, monkeypatch):
+    """Only rank 0 knows what device the options and the record ask for."""
+    asked = []
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+    fakes = {"init_process_group": lambda name, timeout: asked.append(name)}
+    fakes |= {"get_rank": lambda: 3, "get_world_size": lambda: 4}
+    for name, fake in fakes.items():
+        monkeypatch.setattr(f"torch.distributed.{name}", fake)
+    assert join_ranks() == Ranks(3, 4)
+    assert asked == [backend]
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert join_ranks() is None
+
+
+def test_each_rank_has_a_gpu_of_its_own_or_says_that_there_are_too_few(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert own_device("cpu") == "cpu"
+    assert own_device("cuda:0") == "cuda:1"
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(DeviceError, match="cuda:2 is not there: this machine has 2 CUDA devices"):
+        own_device("cuda:0")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
