@@ -34,7 +34,8 @@ REGULARISERS = [
     (40, (0.2, 0.2, 0.0), (0.3, 0.2, 0.0)),
     (100, (0.5, 0.3, 0.0), (0.5, 0.5, 0.1)),
     (200, (0.5, 0.5, 0.0), (0.5, 0.5, 0.1)),
-    (math.inf, (0.5, 0.5, 0.0), (0.6, 0.5, 0.2)),
+    (400, (0.5, 0.5, 0.0), (0.6, 0.5, 0.2)),
+    (math.inf, (0.5, 0.5, 0.0), (0.65, 0.6, 0.25)),
 ]
 WARMUP_STEPS, WARMUP_SHARE = 50, 0.1  # of the run, the smaller of both
 HARMLESS_PASSES = 7.0  # as which more of them count where nothing can be learnt by heart

@@ -175,6 +175,7 @@ def test_a_network_that_could_learn_its_text_by_heart_is_regularised_by_the_pass
         (384, 60, (0.5, 0.5, 0.1)),
         (384, 150, (0.5, 0.5, 0.1)),
         (512, 250, (0.6, 0.5, 0.2)),
+        (512, 450, (0.65, 0.6, 0.25)),
     ],
 )
 def test_the_longer_a_small_text_is_read_the_more_is_dropped(hidden_size, passes, shares):
