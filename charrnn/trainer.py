@@ -32,6 +32,7 @@ from charrnn.tensors import Tensors
 FINAL_RATE = 0.02  # of the peak, at the end of the cosine
 RATE_CUT = 0.5  # what each divergence leaves of the rate
 HALF_TOKENS = 16  # a 16th of a sum of losses: as far from the largest float16 as from the smallest
+HALF_MOST = 10  # powers of 2: of many tokens the gradient of a weight is a sum
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -147,6 +148,7 @@ def update(session: Session, window: Window, rate: float) -> Tensor:
     if session.steps_ahead == 1:
         loss_value, norm_value = values.tolist()
         if not is_finite(session, loss_value, norm_value):
+            session.scaler.update()  # or it takes the next step for a part of this one
             raise NotFiniteError(loss_value, norm_value)
     session.scaler.step(session.optimizer)  # type: ignore[arg-type]
     session.scaler.update()
@@ -210,7 +212,7 @@ def scale_of_half(device_type: str, precision: str, num_targets: int) -> float:
     """
     if device_type != "cuda" or precision != "bf16":
         return 1.0
-    return 2.0 ** max(0, math.floor(math.log2(num_targets / HALF_TOKENS)))
+    return 2.0 ** min(HALF_MOST, max(0, math.floor(math.log2(num_targets / HALF_TOKENS))))
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -233,6 +233,7 @@ def test_only_bfloat16_on_a_gpu_has_a_scale_of_its_own():
     assert scale_of_half("cuda", "bf16", 2048) == 128
     assert scale_of_half("cuda", "bf16", 2047) == 64
     assert scale_of_half("cuda", "bf16", 3) == 1
+    assert scale_of_half("cuda", "bf16", 10**6) == 1024
     for device, precision in (("cpu", "bf16"), ("cpu", "fp32"), ("cuda", "fp32"), ("cuda", "fp16")):
         assert scale_of_half(device, precision, 2048) == 1
 
@@ -247,6 +248,22 @@ def test_the_scale_of_half_leaves_loss_gradients_and_updates_as_they_are(monkeyp
     assert [(r.loss, r.grad_norm) for r in train_steps(scaled)] == wanted
     assert {about[:2] for about in asked} == {("cpu", "fp32")}
     assert weights(plain) == weights(scaled)
+
+
+def test_after_a_loss_that_is_not_finite_a_loss_scaler_takes_the_next_step_for_a_new_one():
+    session = start()
+    session.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**4)
+    bias = session.model.output.bias
+    before = bias.detach().clone()
+    for _ in range(3):
+        with torch.no_grad():
+            bias[0] = math.nan
+        with pytest.raises(NotFiniteError):
+            next(train_steps(session))
+        with torch.no_grad():
+            bias.copy_(before)
+    assert math.isfinite(next(train_steps(session)).grad_norm)
+    assert session.scaler.get_scale() < 2.0**4
 
 
 def test_a_loss_scaler_changes_nothing_but_the_scale():
