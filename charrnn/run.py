@@ -75,6 +75,7 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
             session.best.misses = 0
         if flags.get("finished") and (session.progress() >= 1 or session.out_of_patience()):
             if not (problem := why_lost(prepared.directory)):
+                dismiss(session)
                 yield finished_report(prepared, session, recorder)
                 return
             notes.append(f"{problem}: the result of the run is written again")
