@@ -57,7 +57,9 @@ def resumed_config(request: RunRequest, record: Mapping[str, Any]) -> tuple[Trai
 
 
 def same_machine_option(name: str, old: Any, new: Any) -> bool:
-    """Return whether "auto" was asked for, which every recorded choice satisfies."""
+    """Return whether what is asked for leaves a choice, which the recorded one satisfies."""
+    if name == "device" and new == "cuda":
+        return bool(old == "cuda:0")
     return name in ("device", "precision", "optimizer") and new == "auto" and old is not None
 
 

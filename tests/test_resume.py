@@ -15,6 +15,7 @@ from charrnn.modeldir import read_train_record
 from charrnn.prepare import output_directory
 from charrnn.reports import EvalReport, LogReport, NoteReport, StepReport
 from charrnn.request import RunRequest
+from charrnn.resume import same_machine_option
 from charrnn.run import run_training
 
 ANY = RunRequest(resume=True)
@@ -90,6 +91,12 @@ def test_what_was_chosen_automatically_is_no_other_than_the_recorded(corpus):
         finish(ask(corpus, resume=True, optimizer="adamw"))
     with pytest.raises(ConfigError, match=r"--precision bf16 \(the run has fp32\)"):
         finish(ask(corpus, resume=True, precision="bf16"))
+
+
+def test_the_first_gpu_is_what_cuda_asks_for():
+    assert same_machine_option("device", "cuda:0", "cuda")
+    assert not same_machine_option("device", "cuda:1", "cuda")
+    assert not same_machine_option("device", "cpu", "cuda")
 
 
 def test_weights_of_another_model_are_not_taken_by_a_resume(corpus):
