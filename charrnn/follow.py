@@ -9,10 +9,10 @@ from charrnn.checkpoint import gather_parts, restore, snapshot
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.dataset import load_dataset
 from charrnn.errors import CorpusError, PeerError
-from charrnn.machine import set_up_torch
+from charrnn.machine import own_device, set_up_torch
 from charrnn.modeldir import Checkpoint
 from charrnn.prepare import Prepared
-from charrnn.ranks import Command, Ranks, check_streams, join_ranks, own_device
+from charrnn.ranks import Command, Ranks, check_streams, join_ranks
 from charrnn.session import Setup, build_session, value
 from charrnn.tensors import decode_tensors, encode_tensors
 from charrnn.tokenizer import Tokenizer

@@ -7,9 +7,10 @@ from dataclasses import replace
 import torch
 
 from charrnn.config import TrainConfig
-from charrnn.cores import num_usable_cores
+from charrnn.cores import num_ranks, num_usable_cores
 from charrnn.errors import ConfigError, DeviceError
 
+BF16_CAPABILITY = (8, 0)  # of the first GPUs that multiply bfloat16
 CUBLAS_WORKSPACE = ":16:8"  # without a fixed one torch refuses products, and cuDNN's LSTM varies
 
 
@@ -28,6 +29,16 @@ def choose_device(wanted: str) -> str:
     return f"cuda:{int(index or 0)}"
 
 
+def own_device(device: str) -> str:
+    """Return what of the run's `device` is this process's: torchrun gives each its own GPU.
+
+    Raises DeviceError where there are fewer GPUs than processes.
+    """
+    if device == "cpu" or num_ranks() == 1:
+        return device
+    return choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+
+
 def choose_precision(wanted: str, device: str) -> str:
     """Return "fp32", "bf16" or "fp16" for the option --precision."""
     if wanted == "fp16" and device == "cpu":
@@ -36,7 +47,7 @@ def choose_precision(wanted: str, device: str) -> str:
         return wanted
     if device == "cpu":
         return "bf16" if cpu_multiplies_bf16() else "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if torch.cuda.get_device_capability(device) >= BF16_CAPABILITY else "fp16"
 
 
 def cpu_multiplies_bf16() -> bool:
@@ -47,7 +58,7 @@ def cpu_multiplies_bf16() -> bool:
 
 def settle_machine(config: TrainConfig) -> TrainConfig:
     """Return `config` with device, precision and threads chosen, and set torch up for them."""
-    device = choose_device(config.device)
+    device = own_device(choose_device(config.device))
     precision = choose_precision(config.precision, device)
     threads = config.threads or num_usable_cores()
     config = replace(config, device=device, precision=precision, threads=threads)  # type: ignore[arg-type]
@@ -60,6 +71,7 @@ def set_up_torch(config: TrainConfig) -> None:
     torch.set_num_threads(config.threads or 1)
     if config.device != "cpu":
         torch.cuda.set_device(config.device)  # pinned memory, say, belongs to the one that is set
+        torch.backends.cudnn.allow_tf32 = False  # float32 is float32; bfloat16 is for speed
         warnings.filterwarnings("ignore", "RNN module weights are not part")  # they are copied
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)

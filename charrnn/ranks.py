@@ -7,13 +7,13 @@ alone reads the clock, decides, speaks and writes; the others do as it says. Not
 can run code: numbers and bytes only.
 """
 
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,11 +23,11 @@ from charrnn.batches import Window
 from charrnn.cells import State
 from charrnn.cores import num_ranks
 from charrnn.errors import ConfigError, PeerError
-from charrnn.machine import choose_device
 from charrnn.model import LanguageModel
 from charrnn.shards import deal
 
 PATIENCE = timedelta(hours=2)  # the longest that a rank waits for another, in an evaluation say
+SUM_PATIENCE = timedelta(minutes=5)  # the same on GPUs, for gradients that all have begun to sum
 
 
 class Command(IntEnum):
@@ -45,6 +45,7 @@ class Ranks:
 
     rank: int
     size: int
+    sums: Any = field(default=None, compare=False)  # the group that gradients are summed in
     sent: list[Tensor] = field(default_factory=list, compare=False)  # by the last command
 
     @property
@@ -82,7 +83,7 @@ class Ranks:
         """Replace each tensor, in place, by its sum over all ranks: one message for all of them."""
         flat = torch.cat([tensor.detach().float().flatten() for tensor in tensors])
         with peers():
-            distributed.all_reduce(flat)
+            distributed.all_reduce(flat, group=self.sums)
         begin = 0
         for tensor in tensors:
             tensor.detach().copy_(flat[begin : begin + tensor.numel()].view_as(tensor))
@@ -148,19 +149,12 @@ def join_ranks() -> Ranks | None:
     if num_ranks() == 1:
         return None
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    sums = None
     with peers():
         distributed.init_process_group(backend, timeout=PATIENCE)
-    return Ranks(distributed.get_rank(), distributed.get_world_size())
-
-
-def own_device(device: str) -> str:
-    """Return the device of this rank where rank 0 has `device`: torchrun gives each its own GPU.
-
-    Raises DeviceError where there are fewer GPUs than processes.
-    """
-    if device == "cpu":
-        return device
-    return choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+        if backend != "gloo":
+            sums = distributed.new_group(backend=backend, timeout=SUM_PATIENCE)
+    return Ranks(distributed.get_rank(), distributed.get_world_size(), sums)
 
 
 def check_streams(ranks: Ranks, batch_size: int) -> None:

@@ -8,7 +8,7 @@ import torch
 from charrnn import machine
 from charrnn.config import TrainConfig
 from charrnn.errors import ConfigError, DeviceError
-from charrnn.machine import choose_device, choose_precision, settle_machine
+from charrnn.machine import choose_device, choose_precision, own_device, settle_machine
 
 
 @pytest.fixture
@@ -46,9 +46,17 @@ def test_a_device_that_is_not_there_is_told_from_one_that_is_none(gpus):
 @pytest.mark.parametrize("in_hardware", [True, False])
 def test_bfloat16_is_chosen_where_the_hardware_multiplies_it(monkeypatch, in_hardware):
     monkeypatch.setattr(machine, "cpu_multiplies_bf16", lambda: in_hardware)
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: in_hardware)
     assert choose_precision("auto", "cpu") == ("bf16" if in_hardware else "fp32")
-    assert choose_precision("auto", "cuda:0") == ("bf16" if in_hardware else "fp16")
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((12, 0), "bf16")]
+)
+def test_the_gpu_that_is_chosen_says_what_it_multiplies(monkeypatch, capability, precision):
+    """torch says that each can, but some by float32."""
+    found = {"cuda:0": (7, 0), "cuda:1": capability}
+    monkeypatch.setattr("torch.cuda.get_device_capability", found.get)
+    assert choose_precision("auto", "cuda:1") == precision
 
 
 def test_a_precision_that_is_asked_for_is_taken_but_for_fp16_on_a_cpu():
@@ -101,6 +109,21 @@ def test_a_gpu_is_set_so_that_nothing_is_kept_on_another(gpus, monkeypatch):
     set_to = []
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     monkeypatch.setattr(torch.cuda, "set_device", set_to.append)
-    settle_machine(TrainConfig(device="cuda:2", precision="bf16"))
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     settle_machine(TrainConfig(device="cpu"))
+    assert torch.backends.cudnn.allow_tf32
+    settle_machine(TrainConfig(device="cuda:2", precision="bf16"))
     assert set_to == ["cuda:2"]
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_each_rank_has_a_gpu_of_its_own_or_says_that_there_are_too_few(gpus, monkeypatch):
+    gpus(2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert own_device("cuda:0") == "cuda:0"
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert own_device("cpu") == "cpu"
+    assert own_device("cuda:0") == "cuda:1"
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(DeviceError, match="cuda:2 is not there: this machine has 2 CUDA devices"):
+        own_device("cuda:0")

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn.errors import DeviceError
-from charrnn.ranks import Ranks, join_ranks, own_device
+from charrnn.ranks import Ranks, join_ranks
 
 CORPUS = Path(__file__).parents[1] / "corpora" / "lighthouse.txt"
 SIZES = "--hidden-size 32 --batch-size 6 --seq-length 12 --precision fp32 --threads 1 --level byte"
@@ -110,6 +109,9 @@ def test_a_rank_that_dies_ends_the_run_and_the_resumed_run_is_the_undisturbed_on
     assert resumed.returncode == 0, resumed.stderr
     assert weights_hash(directory) == weights_hash(tmp_path / "whole")
     assert logged(directory, "loss") == logged(tmp_path / "whole", "loss")
+    finished = run(TORCHRUN, directory, options + " --resume")  # there is nothing left to do
+    assert finished.returncode == 0, finished.stderr
+    assert weights_hash(directory) == weights_hash(tmp_path / "whole")
 
 
 def test_standard_input_cannot_be_shared(tmp_path):
@@ -131,23 +133,15 @@ def test_all_ranks_of_a_machine_join_by_the_same_means(gpus, backend, monkeypatc
     monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
     fakes = {"init_process_group": lambda name, timeout: asked.append(name)}
     fakes |= {"get_rank": lambda: 3, "get_world_size": lambda: 4}
+    fakes["new_group"] = lambda backend, timeout: (backend, timeout.total_seconds())
     for name, fake in fakes.items():
         monkeypatch.setattr(f"torch.distributed.{name}", fake)
-    assert join_ranks() == Ranks(3, 4)
+    joined = join_ranks()
+    assert joined == Ranks(3, 4)
+    assert joined.sums == ((backend, 300.0) if gpus else None)
     assert asked == [backend]
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert join_ranks() is None
-
-
-def test_each_rank_has_a_gpu_of_its_own_or_says_that_there_are_too_few(monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert own_device("cpu") == "cpu"
-    assert own_device("cuda:0") == "cuda:1"
-    monkeypatch.setenv("LOCAL_RANK", "2")
-    with pytest.raises(DeviceError, match="cuda:2 is not there: this machine has 2 CUDA devices"):
-        own_device("cuda:0")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
