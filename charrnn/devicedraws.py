@@ -105,20 +105,24 @@ def keep_head(weights: Tensor, top_k: int, top_p: float) -> Tensor:
     if top_k:
         values = values.masked_fill(rank >= top_k, -torch.inf)
     if top_p < 1:
-        sums = values.exp().cumsum(dim=1)
+        sums = summed(values.exp())
         sizes = 1 + (sums < sums[:, -1:] * (top_p - ROUNDING)).sum(dim=1, keepdim=True)
         values = values.masked_fill(rank >= sizes, -torch.inf)
     return torch.empty_like(weights).scatter_(1, order, values)
+
+
+def summed(shares: Tensor) -> Tensor:
+    """Return the sums of (B, V) up to each column; of one row made in the order of one of two."""
+    return shares.expand(max(2, len(shares)), -1).cumsum(dim=1)[: len(shares)]
 
 
 def _drawn_by(weights: Tensor, numbers: Tensor) -> Tensor:
     """Return a token (B,) for each row of log weights (B, V) and each uniform number (B,).
 
     Sums that are made in parallel may go down by a rounding: what has no weight is never drawn.
-    One row is summed as one of two are, always in the same order.
     """
     shares = weights.exp()
-    sums = shares.expand(max(2, len(shares)), -1).cumsum(dim=1)[: len(shares)]
+    sums = summed(shares)
     tokens = (sums <= sums[:, -1:] * numbers[:, None]).sum(dim=1, keepdim=True)
     tokens.clamp_(max=weights.shape[1] - 1)
     likeliest = shares.argmax(dim=1, keepdim=True)

@@ -27,7 +27,7 @@ from charrnn.model import LanguageModel
 BURN_IN = 1024  # tokens a row reads before the first one it scores
 QUICK_BURN_IN = 256  # the same, for evaluations in mid-training
 MAX_ROWS = 128
-WINDOW_FLOATS = 1 << 22  # numbers held at a time: T * B * V of logits, T * B * H of the layers
+WINDOW_FLOATS = {"cpu": 1 << 22, "cuda": 1 << 26}  # held at a time: T * B * V of logits, T * B * H
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,17 @@ class Block(NamedTuple):
     logits: Tensor  # (T, B, V) float32
 
 
-def window_length(num_rows: int, size: int) -> int:
+def window_length(num_rows: int, size: int, model: LanguageModel) -> int:
     """Return how many tokens of each row to run at a time, where each makes `size` numbers."""
-    return max(1, min(512, WINDOW_FLOATS // (num_rows * size)))
+    most = WINDOW_FLOATS.get(model.output.bias.device.type, WINDOW_FLOATS["cpu"])
+    return max(1, min(512, most // (num_rows * size)))
 
 
 def output_blocks(
     model: LanguageModel, hidden: Tensor, positions: NDArray[np.int64], targets: Tensor
 ) -> Iterator[Block]:
     """Yield the logits of the layers' output `hidden` (T, B, H), some tokens at a time."""
-    length = window_length(hidden.shape[1], model.config.vocab_size)
+    length = window_length(hidden.shape[1], model.config.vocab_size, model)
     for begin in range(0, len(hidden), length):
         part = slice(begin, begin + length)
         yield Block(positions[part], targets[part], model.output(hidden[part]).float())
@@ -98,7 +99,7 @@ def stream_blocks(model: LanguageModel, ids: Ids, num_rows: int, burn_in: int) -
         burn_in = 0
     part = -(-(num_targets - burn_in) // num_rows)  # targets that one row scores
     starts = np.arange(num_rows, dtype=np.int64) * part  # the first token that each row reads
-    length = window_length(num_rows, 4 * model.config.hidden_size)
+    length = window_length(num_rows, 4 * model.config.hidden_size, model)
     device, state = model.output.bias.device, None
     for begin in range(0, burn_in + part, length):
         steps = np.arange(begin, min(begin + length, burn_in + part))[:, None]
@@ -113,7 +114,7 @@ def stream_blocks(model: LanguageModel, ids: Ids, num_rows: int, burn_in: int) -
 
 def document_blocks(model: LanguageModel, ids: Ids, bos_id: int, num_rows: int) -> Iterator[Block]:
     """Yield blocks that score each document of `ids` from its `<s>`, each from a zero state."""
-    length = window_length(num_rows, 4 * model.config.hidden_size)
+    length = window_length(num_rows, 4 * model.config.hidden_size, model)
     batches = DocumentBatches(ids, bos_id, num_rows, length, seed=0)
     device, state = model.output.bias.device, model.recurrent.zero_state(num_rows)
     while True:

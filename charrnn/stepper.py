@@ -146,7 +146,7 @@ class Stepper:
         inner = self._quieted(self.backend.product(*self._inner, self.packed.hidden_bound))
         self._layers = [*layers[:-1], (advance, inner, logits)]
         for token in tokens[:-1]:
-            self.step(token)
+            self.advance(token)
         self._layers = layers
         return self.step(tokens[-1])
 

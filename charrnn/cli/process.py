@@ -24,6 +24,8 @@ OUT_OF_MEMORY = (
     "allocate memory",
     "not enough memory",
     "bad_alloc",
+    "alloc_failed",  # cuBLAS and cuDNN
+    "allocation_failed",
     "could not create a primitive",  # oneDNN, which says no more
     "could not execute a primitive",
 )
