@@ -199,7 +199,8 @@ def test_only_a_gpu_that_trains_alone_and_without_a_scaler_goes_ahead():
     assert choose(torch.device("cpu"), "bf16", None) == 1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: set CUDA_VISIBLE_DEVICES")
+@pytest.mark.filterwarnings("ignore:RNN module weights", "ignore:Synchronization debug mode")
 def test_a_step_does_not_wait_for_the_gpu():
     session = start(optimizer="adamw")
     session.model.cuda()

@@ -145,7 +145,7 @@ LABELS = {
     "tuned_train": "nn.LSTM by hand, bfloat16, fused AdamW and dropout",
     "bf16_limit": "the bfloat16 products alone",
     "charrnn_sample": "its first seconds",
-    "chip_limit": "the fastest bfloat16 products alone",
+    "chip_limit": "the fastest float16 products alone",
     "hand_sample": "stepping nn.LSTM",
     "product_limit": "the matrix products alone (float32)",
     "memory_limit": "reading the weights (float32) from memory",

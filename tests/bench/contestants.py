@@ -174,12 +174,12 @@ def fp32_limit(hidden_size, num_layers, seconds):
 
 
 def chip_limit(hidden_size, num_layers, seconds, num_samples=0):
-    """Return tokens per second, trained or drawn, were it the fastest bfloat16 products alone."""
+    """Return tokens per second, trained or drawn, were it the fastest float16 products alone."""
     import limits
     import torch
 
     operations = (2 if num_samples else 6) * num_multiplied(hidden_size, num_layers)
-    return limits.product_rate(8192, 8192, 8192, torch.bfloat16, DEVICE) / operations
+    return limits.product_rate(8192, 8192, 8192, torch.float16, DEVICE) / operations
 
 
 def num_multiplied(hidden_size, num_layers):
