@@ -17,7 +17,7 @@ CUBLAS_WORKSPACE = ":16:8"  # without a fixed one torch refuses products, and cu
 def choose_device(wanted: str) -> str:
     """Return "cpu" or "cuda:N" for the option --device; raise DeviceError where it is not there."""
     if wanted == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
+        return "cuda:0" if torch.cuda.is_available() and computes("cuda:0") else "cpu"
     kind, _, index = wanted.partition(":")
     if kind not in ("cpu", "cuda") or (index and not index.isdecimal()) or wanted.endswith(":"):
         raise ConfigError(f"device is {wanted!r}: needs auto, cpu, cuda or cuda:N")
@@ -27,6 +27,14 @@ def choose_device(wanted: str) -> str:
     if int(index or 0) >= found:
         raise DeviceError(f"device {wanted} is not there: this machine has {found} CUDA devices")
     return f"cuda:{int(index or 0)}"
+
+
+def computes(device: str) -> bool:
+    """Return whether torch has kernels for a GPU: of old ones it only says that they are there."""
+    try:
+        return bool(torch.ones(1, device=device).add_(1).item() == 2)
+    except RuntimeError:
+        return False
 
 
 def own_device(device: str) -> str:

@@ -16,6 +16,7 @@ def gpus(monkeypatch):
     """A function that lets the machine have so many CUDA devices."""
 
     def have(count):
+        monkeypatch.setattr(machine, "computes", lambda device: True)
         monkeypatch.setattr("torch.cuda.is_available", lambda: count > 0)
         monkeypatch.setattr("torch.cuda.device_count", lambda: count)
 
@@ -29,6 +30,16 @@ def test_cuda_is_used_when_it_is_there(gpus):
     assert choose_device("auto") == choose_device("cuda") == "cuda:0"
     assert choose_device("cuda:1") == "cuda:1"
     assert choose_device("cpu") == "cpu"
+
+
+def test_a_gpu_that_torch_has_no_kernels_for_is_not_chosen(monkeypatch):
+    def refuse(*size, device):
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+
+    assert machine.computes("cpu")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr(torch, "ones", refuse)
+    assert choose_device("auto") == "cpu"
 
 
 def test_a_device_that_is_not_there_is_told_from_one_that_is_none(gpus):
