@@ -20,13 +20,13 @@ first_tokens = halfsize.num_first
 def num_read(monkeypatch):
     """Call any network large, and ten tokens long; return how many each kind of backend read."""
     read = Counter()
-    step = Stepper.step
+    advance = Stepper.advance
 
-    def count(self, token):
+    def count(self, tokens):
         read[type(self.backend).__name__] += 1
-        return step(self, token)
+        advance(self, tokens)
 
-    monkeypatch.setattr(Stepper, "step", count)
+    monkeypatch.setattr(Stepper, "advance", count)
     monkeypatch.setattr(halfsize, "LARGE", 0)
     monkeypatch.setattr(halfsize, "X86", (halfsize.platform.machine(),))
     monkeypatch.setattr(halfsize, "num_first", lambda num_read: BEFORE)
