@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +44,8 @@ class Ranks:
 
     rank: int
     size: int
-    sums: Any = field(default=None, compare=False)  # the group that gradients are summed in
+    # The group that gradients are summed in; None: that of all messages
+    sums: distributed.ProcessGroup | None = field(default=None, compare=False)
     sent: list[Tensor] = field(default_factory=list, compare=False)  # by the last command
 
     @property

@@ -49,9 +49,8 @@ class Soap(AdamW):
         self.dtype = dtype
         self.pool: Executor | None = None
         self.count = 1
-        self._steps: dict[
-            Tensor, int
-        ] = {}  # steps, by the tensor that has them: a GPU is not asked
+        # Steps, by the tensor that has them, so that a GPU is not asked
+        self._steps: dict[Tensor, int] = {}
 
     def deal(self, pool: Executor, count: int) -> None:
         """Let `count` threads of `pool` update a share of the rows each, from now on."""

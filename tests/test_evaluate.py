@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from charrnn.model import Dropouts, LanguageModel
 
 V = 7
 SIZES = (np.full(V, 2), np.full(V, 3))
+GPU = torch.device("cuda")
 RNG = np.random.default_rng(0)
 
 
@@ -127,6 +129,13 @@ def test_logits_held_at_a_time_are_bounded_whatever_the_vocabulary():
     model = make()
     for rows, vocab in [(128, 65), (128, 33_278), (1, 10**6)]:
         assert 1 <= window_length(rows, vocab, model) * rows * vocab <= max(1 << 22, rows * vocab)
+
+
+def test_a_gpu_is_given_longer_windows():
+    """It is launches that cost there."""
+    on_gpu = SimpleNamespace(output=SimpleNamespace(bias=SimpleNamespace(device=GPU)))
+    assert window_length(128, 4096, on_gpu) == 16 * window_length(128, 4096, make()) == 128
+    assert window_length(1, 65, on_gpu) == 512
 
 
 def test_numbers_that_overflow_or_are_not_there_are_said_honestly():

@@ -156,6 +156,20 @@ def test_reading_a_prompt_is_stepping_through_it():
     assert np.abs(reader.step(2) - walker.step(2)).max() < 1e-6
 
 
+def test_of_a_prompt_only_the_last_logits_are_asked_for(monkeypatch):
+    """A GPU is waited for whenever they are."""
+    asked, config = [], make_config()
+    fetcher = NumpyBackend.fetcher
+
+    def watched(self, buffer):
+        fetch = fetcher(self, buffer)
+        return lambda: (asked.append(buffer.shape), fetch())[1]
+
+    monkeypatch.setattr(NumpyBackend, "fetcher", watched)
+    Stepper(pack(config, make_weights(config))).read([3, 1, 4, 1, 5])
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_a_vocabulary_too_large_for_a_table_gives_the_same_logits(monkeypatch, batch_size):
     config = make_config(shape=(5, 1, False))
