@@ -176,7 +176,8 @@ def main():
     DEVICE = options.device
     usual = ["train", "sample"] if DEVICE == "cuda" else ["train", "busy", "sample"]
     options.what = options.what or usual
-    if DEVICE == "cuda" and (options.readme or not {*options.what[:1]} <= {*usual, "loss"}):
+    is_wrong = options.what[0] != "loss" and not {*options.what} <= {*usual}
+    if DEVICE == "cuda" and (options.readme or is_wrong):
         parser.error("on a GPU there are train, sample and loss, and no table in README.md")
     rates = {"train": bench_train, "busy": bench_busy, "sample": bench_sample}
     processes = {"start": bench_start, "encode": bench_encode}
