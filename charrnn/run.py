@@ -66,10 +66,9 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     lead(prepared, setup, session, record)
     first, tokenizer = int(setup.dataset.train[0]), setup.dataset.tokenizer
     recorder = Recorder(prepared.lock, setup.model, tokenizer, first, record)
-    notes = [*prepared.notes, *setup.notes]
+    notes = [*prepared.notes, *setup.notes, *(found.warnings if found else ())]
     flags: dict[str, bool] = {"events_done": True}
     if found is not None:
-        notes += found.warnings
         flags = restore(session, found.tensors, found.metadata, str(found.path))
         if budget_raised(prepared, setup):
             session.best.misses = 0
