@@ -5,12 +5,14 @@ when it is first used, which a start of a second waits for another second.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
+
+from charrnn.rows import update_rows
 
 BETAS, EPSILON = (0.9, 0.99), 1e-8
 
@@ -22,11 +24,18 @@ class AdamW:
     """Changes parameters by their gradients; `param_groups` and `state` are laid out as torch's.
 
     Of each group `params`, `lr` and `weight_decay` count, of each parameter's state `step`,
-    `exp_avg` and `exp_avg_sq`, from its first gradient on.
+    `exp_avg` and `exp_avg_sq`, from its first gradient on; those `by_row`, whose gradients are
+    sparse, have no `exp_avg`.
     """
 
-    def __init__(self, groups: Iterable[tuple[Sequence[Tensor], float]], rate: float) -> None:
+    def __init__(
+        self,
+        groups: Iterable[tuple[Sequence[Tensor], float]],
+        rate: float,
+        by_row: Collection[Tensor] = (),
+    ) -> None:
         """Each group is parameters and their weight decay."""
+        self.by_row = set(by_row)
         self.param_groups: list[Group] = [
             {"params": list(params), "lr": rate, "weight_decay": decay} for params, decay in groups
         ]
@@ -47,20 +56,26 @@ class AdamW:
     def shapes(self, parameter: Tensor) -> dict[str, tuple[int, ...]]:
         """Return the names and shapes of what `state` has of `parameter` after its first step."""
         shape = tuple(parameter.shape)
-        return {"exp_avg": shape, "exp_avg_sq": shape, "step": ()}
+        found: dict[str, tuple[int, ...]] = {"exp_avg": shape, "exp_avg_sq": shape, "step": ()}
+        if parameter in self.by_row:
+            del found["exp_avg"]
+        return found
 
     def _update(self, group: Group, parameters: list[Tensor]) -> None:
         """Change `parameters`, all of `group` and all with a gradient."""
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        states = [self._state_of(parameter) for parameter in parameters]
-        update(parameters, gradients, states, group["lr"], group["weight_decay"])
+        rate, decay = group["lr"], group["weight_decay"]
+        whole = [parameter for parameter in parameters if parameter not in self.by_row]
+        for matrix in parameters:
+            if matrix in self.by_row:
+                update_rows(matrix, self._state_of(matrix), rate, decay)
+        gradients = [parameter.grad for parameter in whole if parameter.grad is not None]
+        update(whole, gradients, [self._state_of(each) for each in whole], rate, decay)
 
     def _state_of(self, parameter: Tensor) -> State:
         state = self.state[parameter]
         if not state:
-            state["step"] = torch.zeros((), device=parameter.device)
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
+            for name, shape in AdamW.shapes(self, parameter).items():
+                state[name] = torch.zeros(shape, device=parameter.device)
         return state
 
 

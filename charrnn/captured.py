@@ -94,6 +94,9 @@ def parts_of(
         if "optimizer" in groups:
             for moment, size in session.optimizer.shapes(parameter).items():
                 yield f"optimizer.{moment}.{key}", ("f4", size)
+            earlier = f"optimizer.exp_avg.{key}"  # from when rows had a momentum, too
+            if parameter in session.optimizer.by_row and earlier in tensors:
+                yield earlier, ("f4", shape)
     if "state" in groups:
         sizes = session.model.config
         streams = (sizes.num_layers, session.config.batch_size or 0, sizes.hidden_size)

@@ -1,9 +1,10 @@
 """A training session as named tensors and a few numbers, and back: nothing of it is lost.
 
-Names: `model.*`, `optimizer.exp_avg.*`, `optimizer.exp_avg_sq.*`, `optimizer.step.*`, with SOAP
-`optimizer.gram.*` and `optimizer.basis.*`, `state.*`, `random.dropout`, `cursor.*`, and
-`best.*` where the best weights are not the present ones. The numbers travel as JSON in the
-metadata. Reads and writes no files: store.py and modeldir.py do.
+Names: `model.*`, `optimizer.exp_avg.*` (not of matrices that are updated by row),
+`optimizer.exp_avg_sq.*`, `optimizer.step.*`, with SOAP `optimizer.gram.*` and `optimizer.basis.*`,
+`state.*`, `random.dropout`, `cursor.*`, and `best.*` where the best weights are not the present
+ones. The numbers travel as JSON in the metadata. Reads and writes no files: store.py and
+modeldir.py do.
 """
 
 import math

@@ -48,12 +48,13 @@ def seconds_of_step(config: TrainConfig, facts: Facts) -> float:
     """Return about how many seconds a step takes on this kind of device, found by experiment."""
     hidden, device = config.hidden_size or 1, facts.device
     scored = min(facts.vocab_size, config.softmax_samples or facts.vocab_size)
+    touched = min(facts.vocab_size, scored + window_tokens(config))  # of the rows of symbols
     products = (recurrent_weights(config, facts) + hidden * scored) * window_tokens(config)
     if config.optimizer == "soap":
         products += turning_products(config, facts)
     return (
         products / PRODUCTS_PER_SECOND[device]
-        + num_weights(config, facts) * SECONDS_PER_WEIGHT[device]
+        + (recurrent_weights(config, facts) + hidden * touched) * SECONDS_PER_WEIGHT[device]
     )
 
 

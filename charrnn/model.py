@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from charrnn.cells import Recurrent, State, initialize
 from charrnn.config import ModelConfig
@@ -47,6 +48,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.config, self.dropouts = config, dropouts or Dropouts()
         self.generator: torch.Generator | None = None  # of dropout; None: torch's own
+        self.by_row = False  # whether the gradients of symbols' rows are sparse
         if config.embedding_size:
             size = (config.vocab_size, config.embedding_size)
             self.embedding = ZeroEmbedding(*size)
@@ -82,9 +84,14 @@ class LanguageModel(nn.Module):
     def embed(self, tokens: Tensor) -> Tensor:
         """Return the input vectors of `tokens` (T, B): embedded (T, B, E), or one-hot (T, B, V)."""
         if self.config.embedding_size:
-            return self.embedding(tokens)  # type: ignore[no-any-return]
+            return embedding(tokens, self.embedding.weight, sparse=self.by_row)
         one_hot = nn.functional.one_hot(tokens, self.config.vocab_size)
         return one_hot.to(self.output.weight.dtype)
+
+    def symbol_matrices(self) -> list[Tensor]:
+        """Return the matrices that have a row for each symbol; tied ones are one."""
+        read = [self.embedding.weight] if self.config.embedding_size else []
+        return read if self.config.tie_weights else [*read, self.output.weight]
 
     def _drop(self, values: Tensor, share: float) -> Tensor:
         if not (self.training and share):

@@ -23,6 +23,7 @@ from charrnn.cells import State
 from charrnn.cores import num_ranks
 from charrnn.errors import ConfigError, PeerError
 from charrnn.model import LanguageModel
+from charrnn.rows import add_rows, sparse
 from charrnn.shards import deal
 
 PATIENCE = timedelta(hours=2)  # the longest that a rank waits for another, in an evaluation say
@@ -88,6 +89,14 @@ class Ranks:
         for tensor in tensors:
             tensor.detach().copy_(flat[begin : begin + tensor.numel()].view_as(tensor))
             begin += tensor.numel()
+
+    def add_rows(self, gradient: Tensor) -> Tensor:
+        """Return the sum of a sparse gradient over all ranks: only rows that it has are sent."""
+        rows, values = self.gather(gradient.indices()), self.gather(gradient.values().T)
+        parts = [
+            sparse(own[0], sums.T, gradient.shape) for own, sums in zip(rows, values, strict=True)
+        ]
+        return add_rows(parts).to(gradient.device)
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
         """Return the tensor of each rank; they may differ in their second dimension only."""

@@ -84,6 +84,8 @@ def build_session(setup: Setup, ranks: Ranks | None = None) -> Session:
         config.input_dropout or 0.0, config.dropout or 0.0, config.weight_drop or 0.0
     )
     model = LanguageModel(setup.model, dropouts).to(device)
+    chances = symbol_chances(setup, device)
+    model.by_row = chances is not None
     fp16 = config.precision == "fp16"
     threads = value(config.threads)
     streams = value(config.batch_size) // (1 if ranks is None else ranks.size)
@@ -99,7 +101,7 @@ def build_session(setup: Setup, ranks: Ranks | None = None) -> Session:
         shards=shards,
         ranks=ranks,
         steps_ahead=choose_steps_ahead(device, config.precision, ranks),
-        chances=symbol_chances(setup, device),
+        chances=chances,
     )
     start_session(session, setup)
     return session

@@ -22,6 +22,7 @@ from charrnn.config import ModelConfig
 from charrnn.model import LanguageModel
 from charrnn.modeldir.shapes import weight_shapes
 from charrnn.onednn import is_possible
+from charrnn.rows import add_gradients
 from charrnn.wide import is_wide
 
 MIN_STREAMS = 8  # of a shard: with fewer the products are too thin
@@ -86,10 +87,7 @@ class Shards:
             for index, border in enumerate(borders)
         ]
         done = [part.result() for part in parts]
-        # Two biases may share one gradient: the first sum makes a tensor for each
-        total = torch._foreach_add(done[0][0], done[1][0])
-        for gradients, _, _ in done[2:]:
-            torch._foreach_add_(total, gradients)
+        total = add_gradients([gradients for gradients, _, _ in done])
         for parameter, gradient in zip(self.parameters, total, strict=True):
             parameter.grad = gradient
         loss = sum((loss for _, loss, _ in done), torch.zeros(()))

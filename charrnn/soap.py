@@ -39,12 +39,13 @@ class Soap(AdamW):
         rate: float,
         turned: Collection[Tensor],
         dtype: torch.dtype = torch.float32,
+        by_row: Collection[Tensor] = (),
     ) -> None:
         """Each group is parameters and their weight decay.
 
         Products with gradients are made in `dtype`, the renewal of a basis in float32.
         """
-        super().__init__(groups, rate)
+        super().__init__(groups, rate, by_row)
         self.turned = {matrix for matrix in turned if matrix.shape[1] <= SOAP_COLUMNS}
         self.dtype = dtype
         self.pool: Executor | None = None

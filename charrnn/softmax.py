@@ -41,7 +41,8 @@ def sampled_loss(model: LanguageModel, hidden: Tensor, targets: Tensor, chances:
     drawn = torch.nonzero(draws < chances).flatten()  # (K,)
     place = torch.full_like(chances, -1, dtype=torch.long)
     place[drawn] = torch.arange(len(drawn), device=drawn.device)
-    rows = embedding(torch.cat([drawn, flat]), model.output.weight)  # one gather: one gradient
+    wanted = torch.cat([drawn, flat])  # one gather: one gradient
+    rows = embedding(wanted, model.output.weight, sparse=model.by_row)
     bias = model.output.bias
     offsets = bias[drawn] - chances[drawn].log()
     logits = torch.nn.functional.linear(vectors, rows[: len(drawn)]).float() + offsets

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import get_total_norm
 
 from charrnn.adamw import AdamW
 from charrnn.batches import Batches, Window
@@ -24,6 +24,7 @@ from charrnn.cells import State
 from charrnn.config import TrainConfig
 from charrnn.model import LanguageModel, detach
 from charrnn.ranks import Ranks
+from charrnn.rows import add_rows, replace_sparse, values_of
 from charrnn.shards import Shards
 from charrnn.soap import Soap
 from charrnn.softmax import full_loss, sampled_loss
@@ -118,11 +119,12 @@ def make_optimizer(
     groups = [(matrices, config.weight_decay or 0.0), (vectors, 0.0)]
     rate = config.learning_rate or 0.0
     assert config.optimizer != "auto"
+    by_row = model.symbol_matrices() if model.by_row else []
     if config.optimizer == "adamw":
-        return AdamW(groups, rate)
+        return AdamW(groups, rate, by_row)
     turned = [p for p in model.recurrent.parameters() if p.ndim > 1]
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-    optimizer = Soap(groups, rate, turned, dtype)
+    optimizer = Soap(groups, rate, turned, dtype, by_row)
     if shards is not None:
         optimizer.deal(shards.pool, len(shards.replicas))
     return optimizer
@@ -166,11 +168,10 @@ def clip(session: Session) -> Tensor:
     On a CPU, where reading the norm costs nothing, gradients within the limit stay as they are; on
     a GPU torch multiplies them by 1 rather than wait.
     """
-    parameters = [p for p in session.model.parameters() if p.grad is not None]
-    norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
-    limit = session.config.grad_clip
+    found = [values_of(p.grad) for p in session.model.parameters() if p.grad is not None]
+    norm, limit = get_total_norm(found), session.config.grad_clip
     if limit and not (norm.device.type == "cpu" and float(norm) <= limit):
-        clip_grads_with_norm_(parameters, limit, norm)
+        torch._foreach_mul_(found, (limit / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
 
@@ -180,7 +181,8 @@ def compute_gradients(session: Session, window: Window) -> Tensor:
         return own_gradients(session, window)
     loss = own_gradients(session, session.ranks.own_window(window))
     gradients = [p.grad for p in session.model.parameters() if p.grad is not None]
-    session.ranks.add([loss, *gradients])
+    session.ranks.add([loss, *[each for each in gradients if not each.is_sparse]])
+    replace_sparse(session.model.parameters(), session.ranks.add_rows)
     return loss
 
 
@@ -197,8 +199,9 @@ def own_gradients(session: Session, window: Window) -> Tensor:
     scale = scale_of_half(total.device.type, session.config.precision, window.num_targets)
     session.optimizer.zero_grad()
     session.scaler.scale(loss * scale).backward()  # type: ignore[no-untyped-call]
+    replace_sparse(session.model.parameters(), lambda each: add_rows([each]))
     if scale != 1:
-        found = [p.grad for p in session.model.parameters() if p.grad is not None]
+        found = [values_of(p.grad) for p in session.model.parameters() if p.grad is not None]
         torch._foreach_div_(found, scale)
     return loss.detach()
 

@@ -35,6 +35,7 @@ ORDER = [
     "asked",
     "prepare",
     "reports",
+    "rows",
     "adamw",
     "soap",
     "machine",
@@ -107,6 +108,7 @@ FORBIDDEN_MODULES = {
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "np.load"}
 TORCH = {
+    "rows",
     "adamw",
     "soap",
     "adapting",

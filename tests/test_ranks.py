@@ -63,6 +63,16 @@ def test_two_processes_have_the_losses_of_one_at_the_same_batch(tmp_path):
     assert logged(tmp_path / "two", "tokens") == logged(tmp_path / "one", "tokens")
 
 
+def test_two_processes_add_only_the_rows_that_a_sampled_softmax_has(tmp_path):
+    options = f"{SIZES} {EVERY} --softmax-samples 30 --dropout 0 --max-steps 200"
+    losses = []
+    for name, start in (("one", ALONE), ("two", TORCHRUN)):
+        done = run(start, tmp_path / name, options)
+        assert done.returncode == 0, done.stderr  # else weights that differ would be told
+        losses.append(logged(tmp_path / name, "valid_loss")[-1])
+    assert losses[1] == pytest.approx(losses[0], abs=0.1)
+
+
 def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():

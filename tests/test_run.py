@@ -347,11 +347,13 @@ def test_a_step_that_the_loss_scaler_left_out_is_no_divergence_and_has_no_line(c
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("step", "hidden_size"), [(3, 24), (17, 24), (22, 250)])
-def test_resume_is_exact_where_the_streams_are_dealt_to_threads(corpus, step, hidden_size):
+@pytest.mark.parametrize(
+    ("step", "hidden_size", "samples"), [(3, 24, 0), (17, 24, 0), (22, 250, 0), (17, 24, 9)]
+)
+def test_resume_is_exact_where_the_streams_are_dealt_to_threads(corpus, step, hidden_size, samples):
     threads = torch.get_num_threads()
     shared = {"threads": 2, "batch_size": 19, "seq_length": 8, "hidden_size": hidden_size}
-    shared["optimizer"] = "soap"
+    shared |= {"optimizer": "soap", "softmax_samples": samples}
     finish(ask(corpus, **shared, output=corpus.parent / "whole"))
     run_until(ask(corpus, **shared), step)
     finish(ask(corpus, **shared, resume=True))
