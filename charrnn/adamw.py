@@ -1,4 +1,4 @@
-"""AdamW, fused: torch's own calculation, without its optimizer class.
+"""AdamW, fused: torch's own calculation, without its optimizer class; but for rows of symbols.
 
 Loshchilov & Hutter (2019), Decoupled weight decay regularization. The class loads torch's compiler
 when it is first used, which a start of a second waits for another second.
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from charrnn.rows import update_rows
+from charrnn.rows import BETA, EPSILON, update_rows
 
-BETAS, EPSILON = (0.9, 0.99), 1e-8
+BETAS = (0.9, BETA)
 
 Group = dict[str, Any]
 State = dict[str, Tensor]
@@ -75,7 +75,7 @@ class AdamW:
         state = self.state[parameter]
         if not state:
             for name, shape in AdamW.shapes(self, parameter).items():
-                state[name] = torch.zeros(shape, device=parameter.device)
+                state[name] = parameter.new_zeros(shape)
         return state
 
 

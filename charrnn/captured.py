@@ -94,9 +94,9 @@ def parts_of(
         if "optimizer" in groups:
             for moment, size in session.optimizer.shapes(parameter).items():
                 yield f"optimizer.{moment}.{key}", ("f4", size)
-            earlier = f"optimizer.exp_avg.{key}"  # from when rows had a momentum, too
-            if parameter in session.optimizer.by_row and earlier in tensors:
-                yield earlier, ("f4", shape)
+    for name, shape in earlier_moments(session).items():
+        if name in tensors:
+            yield name, ("f4", shape)
     if "state" in groups:
         sizes = session.model.config
         streams = (sizes.num_layers, session.config.batch_size or 0, sizes.hidden_size)
@@ -106,3 +106,12 @@ def parts_of(
     yield "random.dropout", ("u1", (*random[:-1][:1], session.generator.get_state().numel()))
     for key, value in session.batches.cursor().items():
         yield f"cursor.{key}", (value.dtype.str, value.shape)
+
+
+def earlier_moments(session: Session) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of what rows of symbols had while they were AdamW's."""
+    return {
+        f"optimizer.exp_avg.{key}": tuple(parameter.shape)
+        for key, parameter in session.model.named_parameters()
+        if parameter in session.optimizer.by_row
+    }

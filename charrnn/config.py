@@ -157,7 +157,8 @@ class TrainConfig:
     )
     softmax_samples: int | None = option(
         None,
-        "Symbols that stand for all in a training step's softmax; 0 = all (Jean et al. 2015).",
+        "Symbols that stand for all in a training step's softmax; 0 = all (Jean et al. 2015). "
+        "On a CPU only the rows of symbols that a step needs are updated then, by RMSprop.",
         Range(0, 10**7),
     )
     seq_length: int | None = option(None, "Tokens per truncated back-propagation window (T).", SIZE)

@@ -90,29 +90,29 @@ class Ranks:
             tensor.detach().copy_(flat[begin : begin + tensor.numel()].view_as(tensor))
             begin += tensor.numel()
 
-    def add_rows(self, gradient: Tensor) -> Tensor:
-        """Return the sum of a sparse gradient over all ranks: only rows that it has are sent."""
-        rows, values = self.gather(gradient.indices()), self.gather(gradient.values().T)
-        parts = [
-            sparse(own[0], sums.T, gradient.shape) for own, sums in zip(rows, values, strict=True)
-        ]
+    def sum_rows(self, gradient: Tensor) -> Tensor:
+        """Return the sum of a sparse gradient over all ranks; each sends only rows that it has.
+
+        All get the rows of all: up to 2 V / R ranks (V, K with R rows) less than the whole sums.
+        """
+        rows, values = self.gather(gradient.indices()[0], 0), self.gather(gradient.values(), 0)
+        parts = [sparse(*part, gradient.shape) for part in zip(rows, values, strict=True)]
         return add_rows(parts).to(gradient.device)
 
-    def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensor of each rank; they may differ in their second dimension only."""
+    def gather(self, tensor: Tensor, dim: int = 1) -> list[Tensor]:
+        """Return the tensor of each rank; they may differ in the size of dimension `dim` only."""
         widths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
         with peers():
-            distributed.all_gather(widths, torch.tensor([tensor.shape[1]]))
-            parts = [
-                torch.empty(tensor.shape[0], int(width), *tensor.shape[2:], dtype=tensor.dtype)
-                for width in widths
-            ]
-            rows = max(int(width) for width in widths)
-            padded = torch.zeros(tensor.shape[0], rows, *tensor.shape[2:], dtype=tensor.dtype)
-            padded[:, : tensor.shape[1]] = tensor.cpu()
+            distributed.all_gather(widths, torch.tensor([tensor.shape[dim]]))
+            sizes = list(tensor.shape)
+            sizes[dim] = max(int(width) for width in widths)
+            padded = torch.zeros(sizes, dtype=tensor.dtype)
+            padded.narrow(dim, 0, tensor.shape[dim]).copy_(tensor)
             found = [torch.empty_like(padded) for _ in range(self.size)]
             distributed.all_gather(found, padded)
-        return [whole[:, : part.shape[1]] for whole, part in zip(found, parts, strict=True)]
+        return [
+            whole.narrow(dim, 0, int(width)) for whole, width in zip(found, widths, strict=True)
+        ]
 
     def streams(self, batch_size: int) -> slice:
         """Return which of `batch_size` streams are this rank's."""

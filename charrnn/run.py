@@ -66,7 +66,7 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     lead(prepared, setup, session, record)
     first, tokenizer = int(setup.dataset.train[0]), setup.dataset.tokenizer
     recorder = Recorder(prepared.lock, setup.model, tokenizer, first, record)
-    notes = [*prepared.notes, *setup.notes, *(found.warnings if found else ())]
+    notes = [*prepared.notes, *setup.notes, *(notes_of(session, found) if found else ())]
     flags: dict[str, bool] = {"events_done": True}
     if found is not None:
         flags = restore(session, found.tensors, found.metadata, str(found.path))
@@ -89,6 +89,18 @@ def train_prepared(prepared: Prepared, stop: Callable[[], bool]) -> Iterator[Rep
     finally:
         recorder.close()
         dismiss(session)
+
+
+def notes_of(session: "Session", found: "Checkpoint") -> list[str]:
+    """Return what the user should be told of a checkpoint that the run goes on from."""
+    from charrnn.captured import earlier_moments
+
+    if earlier_moments(session).keys().isdisjoint(found.tensors):
+        return [*found.warnings]
+    return [
+        *found.warnings,
+        "the run is from before symbols' rows lost their momentum: they do now",
+    ]
 
 
 def newest_checkpoint(prepared: Prepared) -> "Checkpoint | None":

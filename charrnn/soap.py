@@ -18,16 +18,16 @@ from torch import Tensor
 
 from charrnn.adamw import AdamW, Group, State, update
 from charrnn.config import SOAP_COLUMNS
+from charrnn.rows import SETTLED
 
 RENEWAL, EARLY = 20, (2, 5, 10)  # steps between two bases; steps that have one besides
 WATCH, MEMORY = 2, 0.95  # steps between two that G'G is taken at; share of the mean that stays
 ROUNDS = 10  # of power iteration, at the start
 SHIFT = 1e-4  # of the mean eigenvalue: what is far below it turns no more
-SETTLED = 10**6  # steps, after which the count goes round: float32 counts to 2^24
 
 
 class Soap(AdamW):
-    """AdamW for all parameters but the matrices `turned`, which have a basis of their own.
+    """As AdamW, but for the matrices `turned`, which have a basis of their own.
 
     In `state` each of those has besides `gram`, the mean of G'G, and `basis`, both (K, K), and its
     moments are in that basis.

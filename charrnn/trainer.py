@@ -113,7 +113,7 @@ class NotFiniteError(Exception):
 def make_optimizer(
     model: LanguageModel, config: TrainConfig, shards: Shards | None = None
 ) -> AdamW:
-    """Return an optimizer that decays matrices only; SOAP turns those of the layers."""
+    """Return an optimizer that decays matrices only; SOAP turns the layers', sparse go by row."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     groups = [(matrices, config.weight_decay or 0.0), (vectors, 0.0)]
@@ -182,7 +182,7 @@ def compute_gradients(session: Session, window: Window) -> Tensor:
     loss = own_gradients(session, session.ranks.own_window(window))
     gradients = [p.grad for p in session.model.parameters() if p.grad is not None]
     session.ranks.add([loss, *[each for each in gradients if not each.is_sparse]])
-    replace_sparse(session.model.parameters(), session.ranks.add_rows)
+    replace_sparse(session.model.parameters(), session.ranks.sum_rows)
     return loss
 
 

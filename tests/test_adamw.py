@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from charrnn.adamw import BETAS, EPSILON, AdamW
+from charrnn.adamw import BETAS, AdamW
+from charrnn.rows import EPSILON
 
 
 def parameters():

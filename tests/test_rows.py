@@ -7,11 +7,13 @@ import pytest
 import torch
 from training_runs import TEXT, ask, finish, run_until
 
+from charrnn import trainer
 from charrnn.adamw import AdamW
-from charrnn.batches import Window
-from charrnn.config import ModelConfig
+from charrnn.batches import IGNORED, StreamBatches, Window
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.modeldir import read_newest_checkpoint
+from charrnn.ranks import Ranks
 from charrnn.rows import (
     BETA,
     DECAY_STEPS,
@@ -26,7 +28,7 @@ from charrnn.rows import (
 )
 from charrnn.shards import Shards
 from charrnn.tensors import encode_tensors
-from charrnn.trainer import sum_losses
+from charrnn.trainer import Session, make_optimizer, sum_losses, update
 
 V, K = 30, 5
 
@@ -83,6 +85,15 @@ def test_an_update_is_rmsprop_of_the_rows_that_the_gradient_has():
     assert float(state["step"]) == 2 * DECAY_STEPS + 1
 
 
+def test_a_row_that_is_touched_late_begins_with_steps_ten_times_as_long():
+    matrix = torch.zeros(V, K)
+    matrix.grad = sparse(torch.tensor([2]), torch.full((1, K), 0.03), matrix.shape)
+    state = {"step": torch.tensor(5000.0), "exp_avg_sq": torch.zeros(V, K)}
+    update_rows(matrix, state, 1e-3, 0.0)
+    torch.testing.assert_close(matrix[2], torch.full((K,), -10 * RATE * 1e-3), rtol=1e-4, atol=0)
+    assert not matrix[[1, 3]].any()
+
+
 def test_the_count_goes_round_before_it_can_grow_no_more():
     matrix = torch.zeros(V, K)
     matrix.grad = sparse(torch.tensor([2]), torch.ones(1, K), matrix.shape)
@@ -102,7 +113,8 @@ def network(by_row, tied):
 
 def window(streams=11, length=9):
     inputs, targets = np.random.default_rng(4).integers(0, 20, (2, length, streams))
-    return Window(inputs, targets, None, targets.size)
+    targets[np.random.default_rng(5).random(targets.shape) < 0.2] = IGNORED
+    return Window(inputs, targets, None, int((targets != IGNORED).sum()))
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -144,3 +156,78 @@ def test_a_checkpoint_from_when_rows_had_a_momentum_is_gone_on_from(tmp_path):
     found.path.write_bytes(encode_tensors(found.tensors, found.metadata))
     start, *_, end = finish(request(resume=True))
     assert (start.resumed_from, end.step) == (7, 40)
+    assert [note for note in start.notes if "momentum" in note]
+    start, *_, end = finish(request(resume=True, max_steps=45))
+    assert not [note for note in start.notes if "momentum" in note]
+
+
+def session(by_row, tied, **options):
+    """A session at step 0 whose updates are the gradients themselves; no state, no dropout."""
+    model = network(by_row, tied)
+    model.dropouts = Dropouts()
+    config = TrainConfig(max_steps=9, precision="fp32", optimizer="adamw", **options)
+    made = Session(
+        model=model,
+        optimizer=make_optimizer(model, config),
+        scaler=torch.amp.GradScaler("cpu", enabled=False),
+        batches=StreamBatches(np.arange(99) % 20, 2, 9, seed=3),
+        config=config,
+        generator=model.generator,
+        chances=torch.full((V,), 0.3),
+    )
+    made.optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    return made
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(("limit", "scale"), [(0.0, 1.0), (1e-3, 1.0), (1e-3, 8.0)])
+def test_norm_clipping_and_scale_are_those_of_dense_gradients(tied, limit, scale, monkeypatch):
+    monkeypatch.setattr(trainer, "scale_of_half", lambda *about: scale)
+    after, values = {}, {}
+    for by_row in (False, True):
+        made = session(by_row, tied, grad_clip=limit)
+        values[by_row] = update(made, window(), 0.5)
+        grads = [p.grad for p in made.model.symbol_matrices()]
+        assert all(each.is_sparse == by_row for each in grads)
+        after[by_row] = made.model.to_weights()
+    torch.testing.assert_close(values[True], values[False])
+    for name, expected in after[False].items():
+        np.testing.assert_allclose(after[True][name], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_ranks_add_the_rows_of_all_of_them(monkeypatch):
+    parts = [add_rows([uncoalesced([7, 3, 29])]), add_rows([uncoalesced([3, 11], 2)])]
+
+    def all_gather(found, own):
+        """What gloo does: all have the largest one's size, the others' ends are not theirs."""
+        for place, part in zip(found, parts, strict=True):
+            if own.shape == (1,):
+                place[0] = len(part.values())
+            else:
+                given = part.indices()[0] if own.dim() == 1 else part.values()
+                place[: len(given)] = given
+                place[len(given) :] = 5
+
+    monkeypatch.setattr("torch.distributed.all_gather", all_gather)
+    for rank in range(2):
+        found = Ranks(rank, 2).sum_rows(parts[rank])
+        assert found.indices().tolist() == [[3, 7, 11, 29]]
+        torch.testing.assert_close(found.to_dense(), parts[0].to_dense() + parts[1].to_dense())
+
+
+@pytest.mark.parametrize("part", ["optimizer.exp_avg_sq.embedding", "optimizer.step.embedding"])
+def test_what_rows_have_of_the_optimizer_is_needed_to_go_on(part, tmp_path):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(TEXT)
+    weights = []
+    for number in range(2):
+        request = partial(ask, corpus, softmax_samples=9, output=tmp_path / str(number))
+        run_until(request(), 20)
+        if number:
+            found = read_newest_checkpoint(tmp_path / "1")
+            name = next(key for key in found.tensors if key.startswith(part))
+            found.tensors[name] = found.tensors[name] * 0.5
+            found.path.write_bytes(encode_tensors(found.tensors, found.metadata))
+        finish(request(resume=True))
+        weights.append((tmp_path / str(number) / "model.safetensors").read_bytes())
+    assert weights[0] != weights[1]

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from charrnn import soap
-from charrnn.adamw import BETAS, EPSILON, AdamW
-from charrnn.soap import MEMORY, RENEWAL, ROUNDS, SETTLED, SHIFT, WATCH, Soap
+from charrnn.adamw import BETAS, AdamW
+from charrnn.rows import EPSILON, SETTLED
+from charrnn.soap import MEMORY, RENEWAL, ROUNDS, SHIFT, WATCH, Soap
 
 ROWS, COLUMNS = 6, 4
 
