@@ -8,13 +8,10 @@ nothing.
 
 import math
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
@@ -22,19 +19,16 @@ from charrnn.adamw import AdamW
 from charrnn.batches import Batches, Window
 from charrnn.cells import State
 from charrnn.config import TrainConfig
-from charrnn.model import LanguageModel, detach
+from charrnn.losses import scale_of_half, sum_losses
+from charrnn.model import LanguageModel
 from charrnn.ranks import Ranks
 from charrnn.rows import add_rows, replace_sparse, values_of
 from charrnn.shards import Shards
 from charrnn.soap import Soap
-from charrnn.softmax import full_loss, sampled_loss
 from charrnn.tensors import Tensors
 
 FINAL_RATE = 0.02  # of the peak, at the end of the cosine
 RATE_CUT = 0.5  # what each divergence leaves of the rate
-HALF_TOKENS = 16  # a 16th of a sum of losses: as far from the largest float16 as from the smallest
-HALF_MOST = 10  # powers of 2: of many tokens the gradient of a weight is a sum
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass
@@ -113,7 +107,10 @@ class NotFiniteError(Exception):
 def make_optimizer(
     model: LanguageModel, config: TrainConfig, shards: Shards | None = None
 ) -> AdamW:
-    """Return an optimizer that decays matrices only; SOAP turns the layers', sparse go by row."""
+    """Return an optimizer that decays matrices only; SOAP turns those of the layers.
+
+    Matrices with sparse gradients are updated by row, whatever the optimizer.
+    """
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     groups = [(matrices, config.weight_decay or 0.0), (vectors, 0.0)]
@@ -128,13 +125,6 @@ def make_optimizer(
     if shards is not None:
         optimizer.deal(shards.pool, len(shards.replicas))
     return optimizer
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return the context in which matrix products run in `precision` (fp32, bf16 or fp16)."""
-    if precision not in DTYPES:
-        return nullcontext()
-    return torch.autocast(device.type, dtype=DTYPES[precision], cache_enabled=False)
 
 
 def update(session: Session, window: Window, rate: float) -> Tensor:
@@ -204,47 +194,3 @@ def own_gradients(session: Session, window: Window) -> Tensor:
         found = [values_of(p.grad) for p in session.model.parameters() if p.grad is not None]
         torch._foreach_div_(found, scale)
     return loss.detach()
-
-
-def scale_of_half(device_type: str, precision: str, num_targets: int) -> float:
-    """Return how much larger the loss is made on its way back through float16: a power of 2.
-
-    torch's autocast runs cuDNN's recurrent layers in float16 also where it is asked for bfloat16,
-    and the gradient of a mean over thousands of tokens, at one of them, is too small for that.
-    Precision fp16 has a scaler (Micikevicius et al. 2018) that finds its scale.
-    """
-    if device_type != "cuda" or precision != "bf16":
-        return 1.0
-    return 2.0 ** min(HALF_MOST, max(0, math.floor(math.log2(num_targets / HALF_TOKENS))))
-
-
-def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
-    """Return `array` on `device`; the copy to a GPU is only begun."""
-    tensor = torch.from_numpy(array)
-    if device.type == "cuda":
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
-
-
-def sum_losses(
-    model: LanguageModel,
-    window: Window,
-    state: State | None,
-    precision: str,
-    chances: Tensor | None = None,
-) -> tuple[Tensor, State]:
-    """Return the sum of the losses of the targets of `window`, in nats, and the state after it."""
-    device = model.output.bias.device
-    inputs, targets = on_device(window.inputs, device), on_device(window.targets, device)
-    if state is None:
-        state = model.recurrent.zero_state(inputs.shape[1])
-    elif window.keep is not None:
-        kept = on_device(window.keep, device)
-        state = tuple(torch.where(kept[:, None], part, 0.0) for part in state)
-    with autocast(device, precision):
-        hidden, state = model.run_layers(inputs, state)
-        if chances is None:
-            loss = full_loss(model, hidden, targets)
-        else:
-            loss = sampled_loss(model, hidden, targets, chances)
-    return loss, tuple(part.float() for part in detach(state))

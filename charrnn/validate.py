@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from charrnn.evaluate import BURN_IN, QUICK_BURN_IN, evaluate
+from charrnn.losses import autocast
 from charrnn.modeldir.shapes import weight_shapes
 from charrnn.reports import EvalReport, NoteReport
 from charrnn.session import Setup
-from charrnn.trainer import Session, autocast
+from charrnn.trainer import Session
 
 LONG_SECONDS = 10.0  # of waiting after the budget: said
 

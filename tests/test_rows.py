@@ -11,6 +11,7 @@ from charrnn import trainer
 from charrnn.adamw import AdamW
 from charrnn.batches import IGNORED, StreamBatches, Window
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.losses import sum_losses
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.modeldir import read_newest_checkpoint
 from charrnn.ranks import Ranks
@@ -28,7 +29,7 @@ from charrnn.rows import (
 )
 from charrnn.shards import Shards
 from charrnn.tensors import encode_tensors
-from charrnn.trainer import Session, make_optimizer, sum_losses, update
+from charrnn.trainer import Session, make_optimizer, update
 
 V, K = 30, 5
 

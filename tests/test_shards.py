@@ -8,9 +8,9 @@ import torch
 
 from charrnn.batches import IGNORED, Window
 from charrnn.config import ModelConfig
+from charrnn.losses import sum_losses
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.shards import Shards, deal, num_shards
-from charrnn.trainer import sum_losses
 
 FORWARD = partial(sum_losses, precision="fp32")
 

@@ -10,9 +10,10 @@ from training_runs import TEXT, ask, fingerprint, finish, only, run_until
 
 from charrnn import session as session_module
 from charrnn import steps as steps_module
+from charrnn.losses import on_device
 from charrnn.reports import EvalReport, LogReport, NoteReport, SaveReport, StepReport
 from charrnn.steps import train_steps
-from charrnn.trainer import NotFiniteError, on_device
+from charrnn.trainer import NotFiniteError
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from charrnn.batches import StreamBatches
 from charrnn.checkpoint import capture, restore
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import ModelError
+from charrnn.losses import scale_of_half
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.steps import train_steps
-from charrnn.trainer import NotFiniteError, Session, clip, make_optimizer, scale_of_half
+from charrnn.trainer import NotFiniteError, Session, clip, make_optimizer
 
 CYCLE = np.array([0, 1, 2, 3, 4] * 40, dtype=np.uint8)  # after one token, the next is certain
 

@@ -9,9 +9,9 @@ import torch
 from charrnn import onednn, wide
 from charrnn.batches import Window
 from charrnn.config import ModelConfig
+from charrnn.losses import sum_losses
 from charrnn.model import Dropouts, LanguageModel
 from charrnn.shards import Shards
-from charrnn.trainer import sum_losses
 
 pytestmark = pytest.mark.skipif(
     not onednn.is_possible(), reason="this CPU does not multiply bfloat16, or torch lacks oneDNN"
