@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from charrnn.rows import BETA, EPSILON, update_rows
+from charrnn.rows import BETA, EPSILON, State, update_rows
 
 BETAS = (0.9, BETA)
 
 Group = dict[str, Any]
-State = dict[str, Tensor]
 
 
 class AdamW:

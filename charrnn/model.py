@@ -89,7 +89,7 @@ class LanguageModel(nn.Module):
         return one_hot.to(self.output.weight.dtype)
 
     def symbol_matrices(self) -> list[Tensor]:
-        """Return the matrices that have a row for each symbol; tied ones are one."""
+        """Return the matrices with a row for each symbol, (V, E) and (V, H); tied ones are one."""
         read = [self.embedding.weight] if self.config.embedding_size else []
         return read if self.config.tie_weights else [*read, self.output.weight]
 

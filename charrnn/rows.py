@@ -46,7 +46,7 @@ def add_gradients(parts: Sequence[Sequence[Tensor]]) -> list[Tensor]:
 
 
 def add_rows(gradients: Sequence[Tensor]) -> Tensor:
-    """Return the sum of sparse gradients, each of its rows once."""
+    """Return the sum (V, K) of sparse gradients (V, K), each of its rows once and in order."""
     every = torch.cat([gradient._indices()[0] for gradient in gradients])
     rows, places = torch.unique(every, return_inverse=True)
     values = [gradient._values() for gradient in gradients]
@@ -65,7 +65,7 @@ def sparse(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
 
 @torch.no_grad()
 def update_rows(matrix: Tensor, state: State, rate: float, weight_decay: float) -> None:
-    """Change the rows of `matrix` that its gradient has, and their `state`, in place.
+    """Change the rows of `matrix` (V, K) that its gradient has, and their `state`, in place.
 
     RMSprop (Tieleman & Hinton 2012): without momentum a row moves only when it is touched, and the
     mean square of a rare row is that of its own gradients, however long ago. It is corrected by the

@@ -99,7 +99,7 @@ def notes_of(session: "Session", found: "Checkpoint") -> list[str]:
         return [*found.warnings]
     return [
         *found.warnings,
-        "the run is from before symbols' rows lost their momentum: they do now",
+        "the run began when rows of symbols had a momentum: from here on they have none",
     ]
 
 

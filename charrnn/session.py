@@ -85,7 +85,7 @@ def build_session(setup: Setup, ranks: Ranks | None = None) -> Session:
     )
     model = LanguageModel(setup.model, dropouts).to(device)
     chances = symbol_chances(setup, device)
-    model.by_row = chances is not None and device.type == "cpu"  # a GPU had to wait for the rows
+    model.by_row = chances is not None and device.type == "cpu"  # a GPU would wait for the rows
     fp16 = config.precision == "fp16"
     threads = value(config.threads)
     streams = value(config.batch_size) // (1 if ranks is None else ranks.size)

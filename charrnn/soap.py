@@ -16,9 +16,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from charrnn.adamw import AdamW, Group, State, update
+from charrnn.adamw import AdamW, Group, update
 from charrnn.config import SOAP_COLUMNS
-from charrnn.rows import SETTLED
+from charrnn.rows import SETTLED, State
 
 RENEWAL, EARLY = 20, (2, 5, 10)  # steps between two bases; steps that have one besides
 WATCH, MEMORY = 2, 0.95  # steps between two that G'G is taken at; share of the mean that stays

@@ -156,7 +156,7 @@ def clip(session: Session) -> Tensor:
     """Scale the gradients so that their norm is at most `grad_clip`; return what it was.
 
     On a CPU, where reading the norm costs nothing, gradients within the limit stay as they are; on
-    a GPU torch multiplies them by 1 rather than wait.
+    a GPU they are multiplied by 1 rather than waited for.
     """
     found = [values_of(p.grad) for p in session.model.parameters() if p.grad is not None]
     norm, limit = get_total_norm(found), session.config.grad_clip
