@@ -29,7 +29,7 @@ from charrnn.rows import (
 )
 from charrnn.shards import Shards
 from charrnn.tensors import encode_tensors
-from charrnn.trainer import Session, make_optimizer, update
+from charrnn.trainer import Session, update
 
 V, K = 30, 5
 
@@ -166,18 +166,16 @@ def session(by_row, tied, **options):
     """A session at step 0 whose updates are the gradients themselves; no state, no dropout."""
     model = network(by_row, tied)
     model.dropouts = Dropouts()
-    config = TrainConfig(max_steps=9, precision="fp32", optimizer="adamw", **options)
-    made = Session(
+    config = TrainConfig(max_steps=9, precision="fp32", **options)
+    return Session(
         model=model,
-        optimizer=make_optimizer(model, config),
+        optimizer=torch.optim.SGD(model.parameters(), lr=1.0),
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         batches=StreamBatches(np.arange(99) % 20, 2, 9, seed=3),
         config=config,
         generator=model.generator,
         chances=torch.full((V,), 0.3),
     )
-    made.optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    return made
 
 
 @pytest.mark.parametrize("tied", [True, False])
