@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 
 from losses import bench_loss
+from untrained import WORDS
 from whole import bench_encode, bench_start
 
 HERE = Path(__file__).resolve().parent
@@ -51,9 +52,10 @@ def bench_train(seconds, repeats):
     if DEVICE != "cpu":
         others = (*TRAINERS, "chip_limit")  # AdamW is its choice
     for hidden, layers in TRAINED if DEVICE == "cpu" else TRAINED_ON_GPU:
-        yield contest(
-            f"train {layers} x {hidden}", "charrnn_train", others, repeats, hidden, layers, seconds
-        )
+        name = f"train {layers} x {hidden}"
+        yield contest(name, "charrnn_train", others, repeats, hidden, layers, seconds)
+    name, others = f"train 1 x 512, {WORDS:,} words", ("hand_words_train", "tuned_words_train")
+    yield contest(name, "words_train", others, repeats, 512, 1, seconds)
 
 
 def bench_sample(seconds, repeats):
@@ -146,6 +148,8 @@ LABELS = {
     "bf16_limit": "the bfloat16 products alone",
     "charrnn_sample": "its first seconds",
     "chip_limit": "the fastest float16 products alone",
+    "hand_words_train": "nn.LSTM by hand, float32, a softmax over all words",
+    "tuned_words_train": "the same in bfloat16, fused AdamW and dropout",
     "hand_sample": "stepping nn.LSTM",
     "product_limit": "the matrix products alone (float32)",
     "memory_limit": "reading the weights (float32) from memory",

@@ -7,50 +7,27 @@ Prints one number. bench.py starts it. What NumPy does alone stays on the CPU.
 
 import sys
 import time
-from pathlib import Path
 
-V = 65
+from untrained import WORDS, V, ids, stored_model, tokenizer
+
 DEVICE = "cpu"
 
 
-def ids():
-    import numpy as np
-
-    return np.random.default_rng(0).integers(V, size=1_000_000).astype(np.uint8)
-
-
-def charrnn_train(hidden_size, num_layers, seconds, optimizer="auto"):
+def charrnn_train(hidden_size, num_layers, seconds, optimizer="auto", vocab_size=V):
     """Return charrnn's tokens per second in training, with its own defaults."""
     from charrnn.cli.threads import prepare_torch
 
     prepare_torch()
-    import torch
 
-    from charrnn.batches import StreamBatches
-    from charrnn.config import RESET_SHARE, ModelConfig, TrainConfig
-    from charrnn.costs import Facts
-    from charrnn.machine import settle_machine
-    from charrnn.model import Dropouts, LanguageModel
-    from charrnn.plan import make_plan
-    from charrnn.session import choose_steps_ahead
-    from charrnn.shards import Shards, num_shards
+    from charrnn.config import TrainConfig
+    from charrnn.dataset import Dataset
+    from charrnn.session import build_session, make_setup
     from charrnn.steps import train_steps
-    from charrnn.trainer import Session, make_optimizer
 
     sizes = {"hidden_size": hidden_size, "num_layers": num_layers}
-    asked = TrainConfig(**sizes, max_time=1e6, device=DEVICE, optimizer=optimizer)
-    config = make_plan(settle_machine(asked), Facts(len(ids()), V, DEVICE)).config
-    network = ModelConfig(V, embedding_size=config.embedding_size, **sizes)
-    model = LanguageModel(network, Dropouts(hidden=config.dropout)).to(config.device)
-    model.reset(0)
-    model.generator = torch.Generator(config.device)
-    batches = StreamBatches(ids(), config.batch_size, config.seq_length, 0, RESET_SHARE)
-    scaler = torch.amp.GradScaler(DEVICE, enabled=config.precision == "fp16")
-    parts = num_shards(network, DEVICE, config.threads, config.batch_size, config.precision)
-    shards = Shards(model, parts, config.threads) if parts > 1 else None
-    update = make_optimizer(model, config, shards)
-    session = Session(model, update, scaler, batches, config, model.generator, shards)
-    session.steps_ahead = choose_steps_ahead(torch.device(DEVICE), config.precision, None)
+    config = TrainConfig(**sizes, max_time=1e6, device=DEVICE, optimizer=optimizer)
+    dataset = Dataset(tokenizer(vocab_size), ids(vocab_size), ids()[:0], 0, (), (), ())
+    session = build_session(make_setup(config, dataset, None))
     began, tokens = None, 0
     for report in train_steps(session, lambda: True):
         if report.step == session.step and report.step >= 5 and began is None:
@@ -60,25 +37,37 @@ def charrnn_train(hidden_size, num_layers, seconds, optimizer="auto"):
     raise AssertionError("the budget is endless")
 
 
+def words_train(hidden_size, num_layers, seconds):
+    """Return charrnn's tokens per second in training with a vocabulary of words."""
+    return charrnn_train(hidden_size, num_layers, seconds, vocab_size=WORDS)
+
+
 def adamw_train(hidden_size, num_layers, seconds):
     """Return charrnn's tokens per second in training with AdamW alone."""
     return charrnn_train(hidden_size, num_layers, seconds, "adamw")
 
 
-def hand_train(hidden_size, num_layers, seconds):
+def hand_train(hidden_size, num_layers, seconds, vocab_size=V, tuned=False):
     """Return the rate of the script by hand, in float32."""
     import baseline
 
-    return baseline.train_rate(ids(), V, hidden_size, num_layers, seconds, device=DEVICE)
+    sizes = vocab_size, hidden_size, num_layers
+    return baseline.train_rate(ids(vocab_size), *sizes, seconds, tuned, DEVICE)
 
 
 def tuned_train(hidden_size, num_layers, seconds):
     """Return the rate of the script by hand by somebody who knows: bfloat16, fused AdamW."""
-    import baseline
+    return hand_train(hidden_size, num_layers, seconds, tuned=True)
 
-    return baseline.train_rate(
-        ids(), V, hidden_size, num_layers, seconds, tuned=True, device=DEVICE
-    )
+
+def hand_words_train(hidden_size, num_layers, seconds):
+    """Return the rate of the script by hand with a vocabulary of words."""
+    return hand_train(hidden_size, num_layers, seconds, WORDS)
+
+
+def tuned_words_train(hidden_size, num_layers, seconds):
+    """Return the same by somebody who knows."""
+    return hand_train(hidden_size, num_layers, seconds, WORDS, tuned=True)
 
 
 def charrnn_sample(hidden_size, num_layers, seconds, num_samples=1):
@@ -128,20 +117,6 @@ def charrnn_stream(hidden_size, num_layers, seconds):
         next(stream)
         num += 1
     return num / (time.perf_counter() - began)
-
-
-def stored_model(hidden_size, num_layers):
-    """Return a network that nobody trained, as if read from a directory."""
-    from charrnn.config import ModelConfig, SampleConfig
-    from charrnn.model import LanguageModel
-    from charrnn.modeldir import StoredModel
-    from charrnn.tokenizer import Tokenizer
-
-    config = ModelConfig(V, hidden_size=hidden_size, num_layers=num_layers)
-    model = LanguageModel(config)
-    model.reset(0)
-    tokenizer = Tokenizer("char", tuple(chr(48 + i) for i in range(V)))
-    return StoredModel(Path(), config, tokenizer, model.to_weights(), SampleConfig(), "", None, 0)
 
 
 def hand_sample(hidden_size, num_layers, seconds, num_samples=1):
