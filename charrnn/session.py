@@ -85,7 +85,7 @@ def build_session(setup: Setup, ranks: Ranks | None = None) -> Session:
     )
     model = LanguageModel(setup.model, dropouts).to(device)
     chances = symbol_chances(setup, device)
-    model.by_row = chances is not None and device.type == "cpu"  # a GPU would wait for the rows
+    model.by_row = goes_by_row(device, chances)
     fp16 = config.precision == "fp16"
     threads = value(config.threads)
     streams = value(config.batch_size) // (1 if ranks is None else ranks.size)
@@ -114,6 +114,14 @@ def choose_steps_ahead(device: torch.device, precision: str, ranks: Ranks | None
     """
     is_alone = ranks is None and precision != "fp16"
     return STEPS_AHEAD if device.type == "cuda" and is_alone else 1
+
+
+def goes_by_row(device: torch.device, chances: torch.Tensor | None) -> bool:
+    """Return whether only the rows of symbols that a window needs have gradients.
+
+    They are few where the softmax is sampled. A GPU would wait for the host to learn which.
+    """
+    return chances is not None and device.type == "cpu"
 
 
 def symbol_chances(setup: Setup, device: torch.device) -> torch.Tensor | None:

@@ -64,13 +64,15 @@ def test_two_processes_have_the_losses_of_one_at_the_same_batch(tmp_path):
 
 
 def test_two_processes_add_only_the_rows_that_a_sampled_softmax_has(tmp_path):
-    options = f"{SIZES} {EVERY} --softmax-samples 30 --dropout 0 --max-steps 200"
+    # of 256 bytes a sample of 255 has all that occur: what each rank draws makes little difference
+    options = f"{SIZES} {EVERY} --softmax-samples 255 --dropout 0 --max-steps 200"
     losses = []
     for name, start in (("one", ALONE), ("two", TORCHRUN)):
         done = run(start, tmp_path / name, options)
         assert done.returncode == 0, done.stderr  # else weights that differ would be told
-        losses.append(logged(tmp_path / name, "valid_loss")[-1])
-    assert losses[1] == pytest.approx(losses[0], abs=0.1)
+        losses.append([logged(tmp_path / name, kind) for kind in ("loss", "valid_loss")])
+    for one, other in zip(*losses, strict=True):
+        assert other == pytest.approx(one, abs=1e-3)
 
 
 def wait_for(condition, seconds=60):

@@ -27,6 +27,7 @@ from charrnn.rows import (
     update_rows,
     values_of,
 )
+from charrnn.session import goes_by_row
 from charrnn.shards import Shards
 from charrnn.tensors import encode_tensors
 from charrnn.trainer import Session, update
@@ -160,6 +161,13 @@ def test_a_checkpoint_from_when_rows_had_a_momentum_is_gone_on_from(tmp_path):
     assert [note for note in start.notes if "momentum" in note]
     start, *_, end = finish(request(resume=True, max_steps=45))
     assert not [note for note in start.notes if "momentum" in note]
+
+
+def test_rows_go_by_themselves_on_a_cpu_with_a_sampled_softmax():
+    cpu, chances = torch.device("cpu"), torch.ones(V)
+    assert goes_by_row(cpu, chances)
+    assert not goes_by_row(cpu, None)
+    assert not goes_by_row(torch.device("cuda:0"), chances)
 
 
 def session(by_row, tied, **options):
