@@ -138,14 +138,15 @@ class TrainConfig:
         None, "Zeroed share of each layer's output (Zaremba et al. 2014).", PROBABILITY
     )
     input_dropout: float | None = option(
-        None, "Zeroed share of the embedding's output.", PROBABILITY
+        None, "Zeroed share of the embedding's output (Zaremba et al. 2014).", PROBABILITY
     )
     weight_drop: float | None = option(
         None, "Zeroed share of the recurrent weights (Merity et al. 2018).", PROBABILITY
     )
     weight_decay: float | None = option(
         None,
-        "Decay of matrices, per step, times the rate (Loshchilov & Hutter 2019).",
+        "Decay of matrices, per step, times the rate (Loshchilov & Hutter 2019; of words by the "
+        "text's size, Wang & Aitchison 2025).",
         Range(0, 100, integer=False),
     )
     # optimization

@@ -3,12 +3,14 @@
 From a configuration, sizes filled in, and what is known of the text and the machine.
 """
 
+import math
 from dataclasses import dataclass
 
 from charrnn.config import DEFAULT_MAX_TIME, SOAP_COLUMNS, TrainConfig
 
 GATES = {"lstm": 4, "peephole": 4, "gru": 3, "rnn": 1}
 PRODUCTS_PER_SECOND = {"cpu": 7e10, "cuda": 5e12}  # multiplications of a forward pass: roughly
+MANY_SYMBOLS = 1000  # more are words, or characters that mean as much
 SECONDS_PER_WEIGHT = {"cpu": 2.5e-9, "cuda": 1e-11}  # of a step, beside the products
 
 
@@ -21,6 +23,18 @@ class Facts:
     device: str  # "cpu" or "cuda"
     num_documents: int | None = None  # None: one endless stream
     held_out: bool = True  # whether a part of the text tells when learning by heart begins
+    entropy: float | None = None  # nats of a token whose chances are the symbols' shares
+
+    @property
+    def has_words(self) -> bool:
+        """Whether most of the weights are those of symbols."""
+        return self.vocab_size > MANY_SYMBOLS
+
+    @property
+    def nats(self) -> float:
+        """What the text says, by the shares of its symbols; of unknown ones all alike."""
+        entropy = math.log(self.vocab_size) if self.entropy is None else self.entropy
+        return self.num_tokens * entropy
 
     @property
     def mean_document(self) -> float:

@@ -16,29 +16,20 @@ from charrnn.costs import (
     seconds_of_step,
     window_tokens,
 )
+from charrnn.regularisers import LEAST_DECAY, choose_decay, choose_shares
 
 LAYER_BATCH = 32  # streams, at char level
 WINDOW = 64  # tokens per window
 MANY_TOKENS = 2_000_000  # from here on more units pay sooner
 FEW_TOKENS = 250_000  # up to here later
+WORD_UNITS = (512, 384, 256, 192, 128)  # of networks that read words
+WORD_WEIGHTS = 2.0  # for each nat of the text: with more they learn it by heart
 STREAM_WINDOWS = 4  # windows that a stream should at least hold
 PEAK_RATE = 0.015  # of an LSTM with 256 units
 RATE_FACTORS = {"lstm": 1.0, "peephole": 1.0, "gru": 0.5, "rnn": 0.2}
 SAMPLED_VOCABULARY = 4_000  # symbols: from here on training on a CPU samples the softmax
 SOFTMAX_SAMPLES = 1024
-# Passes under which, with up to 256 units and with more: dropout, weight drop, input dropout
-REGULARISERS = [
-    (2, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
-    (8, (0.1, 0.0, 0.0), (0.3, 0.0, 0.0)),
-    (16, (0.2, 0.1, 0.0), (0.3, 0.1, 0.0)),
-    (40, (0.2, 0.2, 0.0), (0.3, 0.2, 0.0)),
-    (100, (0.5, 0.3, 0.0), (0.5, 0.5, 0.1)),
-    (200, (0.5, 0.5, 0.0), (0.5, 0.5, 0.1)),
-    (400, (0.5, 0.5, 0.0), (0.6, 0.5, 0.2)),
-    (math.inf, (0.5, 0.5, 0.0), (0.65, 0.6, 0.25)),
-]
 WARMUP_STEPS, WARMUP_SHARE = 50, 0.1  # of the run, the smaller of both
-HARMLESS_PASSES = 7.0  # as which more of them count where nothing can be learnt by heart
 EVALUATIONS = 20  # over a run counted in steps
 LOGS = 100
 LONGEST = {"log": 10.0, "eval": 600.0, "sample": 600.0}  # seconds expected between two of a kind
@@ -75,6 +66,8 @@ def explain(config: TrainConfig, facts: Facts, passes: float) -> str:
     sampled = f", {config.softmax_samples} softmax samples" if config.softmax_samples else ""
     drops = {"weight drop": config.weight_drop, "input dropout": config.input_dropout}
     more = "".join(f", {name} {share:g}" for name, share in drops.items() if share)
+    if config.weight_decay != LEAST_DECAY:
+        more += f", weight decay {config.weight_decay:g}"
     return (
         f"{config.num_layers} x {config.hidden_size} {config.cell}, {inputs_of(config)}, "
         f"batch {config.batch_size}, "
@@ -94,6 +87,21 @@ def inputs_of(config: TrainConfig) -> str:
 
 def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
     """Fill in the sizes of the network."""
+    hidden = config.hidden_size or choose_units(config, facts)
+    tie = config.tie_weights
+    if tie is None:
+        tie = facts.has_words and config.embedding_size in (None, hidden)
+    embedding = config.embedding_size
+    if embedding is None:
+        embedding = hidden if tie else min(hidden, 128)
+    layers = config.num_layers or 1
+    return replace(
+        config, hidden_size=hidden, embedding_size=embedding, num_layers=layers, tie_weights=tie
+    )
+
+
+def choose_units(config: TrainConfig, facts: Facts) -> int:
+    """Return how many units a layer has: more for more time, and for more text."""
     seconds = config.max_time or 60.0
     if facts.device == "cuda":
         seconds *= 30
@@ -105,19 +113,16 @@ def choose_network(config: TrainConfig, facts: Facts) -> TrainConfig:
         hidden = min(hidden, 512)  # more learn it by heart
     if facts.num_tokens < 50_000:
         hidden = min(hidden, 256 if facts.num_tokens > 10_000 else 128)
-    if facts.vocab_size > 1000:
-        hidden = min(hidden, 512)
-    hidden = config.hidden_size or hidden
-    tie = config.tie_weights
-    if tie is None:
-        tie = facts.vocab_size > 1000 and config.embedding_size in (None, hidden)
-    embedding = config.embedding_size
-    if embedding is None:
-        embedding = hidden if tie else min(hidden, 128)
-    layers = config.num_layers or 1
-    return replace(
-        config, hidden_size=hidden, embedding_size=embedding, num_layers=layers, tie_weights=tie
-    )
+    return min(hidden, choose_word_units(config, facts)) if facts.has_words else hidden
+
+
+def choose_word_units(config: TrainConfig, facts: Facts) -> int:
+    """Return the most units with which the weights of all words are not too many for the text."""
+    for units in WORD_UNITS[:-1]:
+        sized = replace(config, hidden_size=units, embedding_size=units)
+        if num_weights(sized, facts) <= WORD_WEIGHTS * facts.nats:
+            return units
+    return WORD_UNITS[-1]
 
 
 def choose_shape(config: TrainConfig, facts: Facts) -> tuple[TrainConfig, tuple[str, ...]]:
@@ -164,9 +169,9 @@ def choose_optimization(config: TrainConfig, facts: Facts, passes: float) -> Tra
     rate = PEAK_RATE * RATE_FACTORS[config.cell] * (256 / hidden) ** 0.6
     chosen = {
         "learning_rate": float(f"{rate:.2g}"),
-        "weight_decay": 0.1,
         "warmup_steps": min(WARMUP_STEPS, int(WARMUP_SHARE * expected_steps(config, facts))),
-        **choose_dropout(config, facts, passes),
+        "weight_decay": choose_decay(config, facts, config.learning_rate or rate),
+        **choose_shares(config, facts, passes),
     }
     return fill(config, chosen)
 
@@ -180,21 +185,6 @@ def choose_optimizer(config: TrainConfig, facts: Facts) -> TrainConfig:
         return config
     fits = (config.hidden_size or 1) <= min(SOAP_COLUMNS, window_tokens(config))
     return replace(config, optimizer="soap" if fits and facts.device == "cpu" else "adamw")
-
-
-def choose_dropout(config: TrainConfig, facts: Facts, passes: float) -> dict[str, float]:
-    """Return what is dropped: more, the more often a network that could learn it by heart reads.
-
-    A text of which nothing is held out may be meant to be learnt by heart.
-    """
-    if num_weights(config, facts) < facts.num_tokens or not facts.held_out:
-        passes = min(passes, HARMLESS_PASSES)
-    _, small, large = next(row for row in REGULARISERS if passes < row[0])
-    shares = small if (config.hidden_size or 0) <= 256 else large
-    chosen = dict(zip(("dropout", "weight_drop", "input_dropout"), shares, strict=True))
-    if not config.embedding_size:
-        chosen["input_dropout"] = 0.0  # one-hot: a symbol would be gone
-    return chosen
 
 
 def choose_intervals(config: TrainConfig, facts: Facts) -> TrainConfig:

@@ -16,7 +16,7 @@ from charrnn.modeldir import StoredModel
 from charrnn.plan import make_plan
 from charrnn.ranks import Ranks
 from charrnn.shards import Shards, num_shards
-from charrnn.softmax import chances_of, count_symbols, unigram_bias
+from charrnn.softmax import chances_of, count_symbols, entropy_of, unigram_bias
 from charrnn.tensors import Tensors
 from charrnn.tokenizer import Tokenizer
 from charrnn.trainer import Best, Session, make_optimizer
@@ -55,6 +55,7 @@ def make_setup(config: TrainConfig, dataset: Dataset, initial: StoredModel | Non
         config.device.partition(":")[0],
         documents,
         held_out=len(dataset.valid) > 0,
+        entropy=entropy_of(count_symbols(dataset.train, vocab_size)),
     )
     plan = make_plan(config, facts)
     config = plan.config

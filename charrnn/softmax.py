@@ -61,6 +61,12 @@ def count_symbols(ids: Ids, vocab_size: int) -> NDArray[np.int64]:
     return np.bincount(np.asarray(ids[:COUNTED]), minlength=vocab_size)
 
 
+def entropy_of(counts: NDArray[np.int64]) -> float:
+    """Return the nats that a symbol has where its chances are its share of `counts` (V,)."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
 def unigram_bias(counts: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the output bias with which an untrained network predicts by frequency alone, (V,)."""
     bias: NDArray[np.float32] = np.log((counts + 1.0) / (counts + 1.0).sum()).astype(np.float32)

@@ -42,6 +42,7 @@ ORDER = [
     "onednn",
     "wide",
     "costs",
+    "regularisers",
     "plan",
     "batches",
     "cells",
