@@ -145,8 +145,8 @@ class TrainConfig:
     )
     weight_decay: float | None = option(
         None,
-        "Decay of matrices, per step, times the rate (Loshchilov & Hutter 2019; of words by the "
-        "text's size, Wang & Aitchison 2025).",
+        "Decay of matrices, per step, times the rate (Loshchilov & Hutter 2019); 0.1, and of words "
+        "the more, the smaller the text: up to 1 (Wang & Aitchison 2025).",
         Range(0, 100, integer=False),
     )
     # optimization

@@ -10,7 +10,7 @@ from charrnn.config import DEFAULT_MAX_TIME, SOAP_COLUMNS, TrainConfig
 
 GATES = {"lstm": 4, "peephole": 4, "gru": 3, "rnn": 1}
 PRODUCTS_PER_SECOND = {"cpu": 7e10, "cuda": 5e12}  # multiplications of a forward pass: roughly
-MANY_SYMBOLS = 1000  # more are words, or characters that mean as much
+MANY_SYMBOLS = 1000  # of which most in a vocabulary of characters: more are words
 SECONDS_PER_WEIGHT = {"cpu": 2.5e-9, "cuda": 1e-11}  # of a step, beside the products
 
 
@@ -23,18 +23,20 @@ class Facts:
     device: str  # "cpu" or "cuda"
     num_documents: int | None = None  # None: one endless stream
     held_out: bool = True  # whether a part of the text tells when learning by heart begins
-    entropy: float | None = None  # nats of a token whose chances are the symbols' shares
+    unigram_entropy: float | None = None  # nats of a token, by the symbols' shares
+    is_pretrained: bool = False  # whether the network begins as an earlier one
 
     @property
     def has_words(self) -> bool:
-        """Whether most of the weights are those of symbols."""
+        """Whether the symbols are so many that they are words, or mean as much."""
         return self.vocab_size > MANY_SYMBOLS
 
     @property
-    def nats(self) -> float:
-        """What the text says, by the shares of its symbols; of unknown ones all alike."""
-        entropy = math.log(self.vocab_size) if self.entropy is None else self.entropy
-        return self.num_tokens * entropy
+    def unigram_nats(self) -> float:
+        """Tokens times unigram entropy; ln V where that is not known."""
+        if self.unigram_entropy is None:
+            return self.num_tokens * math.log(self.vocab_size)
+        return self.num_tokens * self.unigram_entropy
 
     @property
     def mean_document(self) -> float:
@@ -52,10 +54,16 @@ def expected_passes(config: TrainConfig, facts: Facts) -> float:
 def expected_steps(config: TrainConfig, facts: Facts) -> float:
     """Return about how many optimizer steps the budget is."""
     if config.epochs:
-        return config.epochs * facts.num_tokens / window_tokens(config)
+        return config.epochs * steps_per_pass(config, facts)
     if config.max_steps:
         return config.max_steps
     return (config.max_time or DEFAULT_MAX_TIME) / seconds_of_step(config, facts)
+
+
+def steps_per_pass(config: TrainConfig, facts: Facts) -> float:
+    """Return about how many optimizer steps read the text once; a document fills a window alone."""
+    documents = (facts.num_documents or 0) / (config.batch_size or 1)
+    return max(documents, facts.num_tokens / window_tokens(config))
 
 
 def seconds_of_step(config: TrainConfig, facts: Facts) -> float:
@@ -92,9 +100,12 @@ def turning_products(config: TrainConfig, facts: Facts) -> int:
 
 def num_weights(config: TrainConfig, facts: Facts) -> int:
     """Return about how many numbers are trained."""
-    return recurrent_weights(config, facts) + (config.hidden_size or 1) * facts.vocab_size
+    columns = config.hidden_size or 1
+    if config.tie_weights is False:
+        columns += config.embedding_size or 0
+    return recurrent_weights(config, facts) + columns * facts.vocab_size
 
 
 def window_tokens(config: TrainConfig) -> int:
-    """Return how many targets one optimizer step has."""
+    """Return how many places for targets the window of one optimizer step has."""
     return (config.batch_size or 1) * (config.seq_length or 1)

@@ -1,6 +1,6 @@
 """What the user left open: sizes and rates chosen from the corpus, the device and the budget.
 
-The table was found by experiment on 2 CPU cores (tests/bench/LOG.md). Chooses only; builds nothing.
+Found by experiment on 2 CPU cores (tests/bench/LOG.md). Chooses only; builds nothing.
 """
 
 import math
@@ -16,7 +16,7 @@ from charrnn.costs import (
     seconds_of_step,
     window_tokens,
 )
-from charrnn.regularisers import LEAST_DECAY, choose_decay, choose_shares
+from charrnn.regularisers import MIN_DECAY, choose_decay, choose_dropouts
 
 LAYER_BATCH = 32  # streams, at char level
 WINDOW = 64  # tokens per window
@@ -66,7 +66,7 @@ def explain(config: TrainConfig, facts: Facts, passes: float) -> str:
     sampled = f", {config.softmax_samples} softmax samples" if config.softmax_samples else ""
     drops = {"weight drop": config.weight_drop, "input dropout": config.input_dropout}
     more = "".join(f", {name} {share:g}" for name, share in drops.items() if share)
-    if config.weight_decay != LEAST_DECAY:
+    if facts.has_words or config.weight_decay != MIN_DECAY:
         more += f", weight decay {config.weight_decay:g}"
     return (
         f"{config.num_layers} x {config.hidden_size} {config.cell}, {inputs_of(config)}, "
@@ -113,16 +113,20 @@ def choose_units(config: TrainConfig, facts: Facts) -> int:
         hidden = min(hidden, 512)  # more learn it by heart
     if facts.num_tokens < 50_000:
         hidden = min(hidden, 256 if facts.num_tokens > 10_000 else 128)
-    return min(hidden, choose_word_units(config, facts)) if facts.has_words else hidden
+    return min(hidden, find_word_units(config, facts)) if facts.has_words else hidden
 
 
-def choose_word_units(config: TrainConfig, facts: Facts) -> int:
-    """Return the most units with which the weights of all words are not too many for the text."""
-    for units in WORD_UNITS[:-1]:
-        sized = replace(config, hidden_size=units, embedding_size=units)
-        if num_weights(sized, facts) <= WORD_WEIGHTS * facts.nats:
+def find_word_units(config: TrainConfig, facts: Facts) -> int:
+    """Return the largest of WORD_UNITS with which few enough weights count for a nat of the text.
+
+    The smallest where none is; the largest where nothing is held out.
+    """
+    for units in WORD_UNITS if facts.held_out else WORD_UNITS[:1]:
+        embedding = units if config.embedding_size is None else config.embedding_size
+        sized = replace(config, hidden_size=units, embedding_size=embedding)
+        if num_weights(sized, facts) <= WORD_WEIGHTS * facts.unigram_nats:
             return units
-    return WORD_UNITS[-1]
+    return units
 
 
 def choose_shape(config: TrainConfig, facts: Facts) -> tuple[TrainConfig, tuple[str, ...]]:
@@ -171,7 +175,7 @@ def choose_optimization(config: TrainConfig, facts: Facts, passes: float) -> Tra
         "learning_rate": float(f"{rate:.2g}"),
         "warmup_steps": min(WARMUP_STEPS, int(WARMUP_SHARE * expected_steps(config, facts))),
         "weight_decay": choose_decay(config, facts, config.learning_rate or rate),
-        **choose_shares(config, facts, passes),
+        **choose_dropouts(config, facts, passes),
     }
     return fill(config, chosen)
 

@@ -1,6 +1,6 @@
 """A prepared run -> a session at step 0: the network, its optimizer and its windows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -55,8 +55,11 @@ def make_setup(config: TrainConfig, dataset: Dataset, initial: StoredModel | Non
         config.device.partition(":")[0],
         documents,
         held_out=len(dataset.valid) > 0,
-        entropy=entropy_of(count_symbols(dataset.train, vocab_size)),
+        is_pretrained=initial is not None,
     )
+    if facts.has_words:
+        counts = count_symbols(dataset.train, vocab_size)
+        facts = replace(facts, unigram_entropy=entropy_of(counts))
     plan = make_plan(config, facts)
     config = plan.config
     model = ModelConfig(

@@ -62,7 +62,7 @@ def count_symbols(ids: Ids, vocab_size: int) -> NDArray[np.int64]:
 
 
 def entropy_of(counts: NDArray[np.int64]) -> float:
-    """Return the nats that a symbol has where its chances are its share of `counts` (V,)."""
+    """Return the entropy of a symbol by its share of `counts` (V,), in nats."""
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log(shares)).sum())
 

@@ -5,24 +5,24 @@ import math
 import numpy as np
 import pytest
 
-from charrnn.config import TrainConfig
-from charrnn.costs import Facts, num_weights, window_tokens
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.costs import Facts, expected_steps, window_tokens
 from charrnn.dataset import Dataset
+from charrnn.model import LanguageModel, num_parameters
 from charrnn.plan import make_plan
-from charrnn.regularisers import DECAY_PASSES, choose_shares
+from charrnn.regularisers import DECAY_PASSES, choose_dropouts
 from charrnn.session import make_setup
 from charrnn.softmax import entropy_of
 from charrnn.tokenizer import Tokenizer
 
 NOTHING = {"dropout": 0.0, "weight_drop": 0.0, "input_dropout": 0.0}
 LITTLE = {"dropout": 0.3, "weight_drop": 0.0, "input_dropout": 0.0}
-MORE = {"dropout": 0.3, "weight_drop": 0.0, "input_dropout": 0.2}
 MUCH = {"dropout": 0.3, "weight_drop": 0.0, "input_dropout": 0.4}
 MOST = {"dropout": 0.4, "weight_drop": 0.0, "input_dropout": 0.5}
 
 
 def words(num_tokens=400_000, vocab_size=8001, entropy=4.3, **facts):
-    return Facts(num_tokens, vocab_size, "cpu", entropy=entropy, **facts)
+    return Facts(num_tokens, vocab_size, "cpu", unigram_entropy=entropy, **facts)
 
 
 def plan(facts, epochs, **options):
@@ -37,8 +37,7 @@ def dropped(*asked, **options):
 def test_of_words_that_are_read_more_often_more_is_dropped():
     assert dropped(words(), 1) == NOTHING
     assert dropped(words(), 3) == LITTLE
-    assert dropped(words(), 6) == MORE
-    assert dropped(words(), 10) == MUCH
+    assert dropped(words(), 8) == MUCH
     assert dropped(words(), 60) == MOST
     assert dropped(words(), 10, input_dropout=0.2) == {**MUCH, "input_dropout": 0.2}
 
@@ -47,11 +46,26 @@ def test_what_counts_are_the_passes_and_the_weights_for_each_nat_of_the_text():
     assert dropped(words(1_600_000), 10) == LITTLE  # four times the text
     assert dropped(words(entropy=17.2), 10) == LITTLE  # words that say more
     assert dropped(words(vocab_size=1100), 10) == LITTLE  # fewer weights
-    for hidden_size in (100, 300):
-        asked = TrainConfig(hidden_size=hidden_size, num_layers=1, embedding_size=hidden_size)
-        border = 5 * words().nats / num_weights(asked, words())
-        found = [choose_shares(asked, words(), border * factor) for factor in (0.99, 1.01)]
-        assert found == [LITTLE, MORE]
+
+
+@pytest.mark.parametrize(
+    ("border", "below", "above"), [(2, NOTHING, LITTLE), (10, LITTLE, MUCH), (60, MUCH, MOST)]
+)
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"tie_weights": False}])
+def test_the_borders_are_in_passes_times_weights_for_each_nat(border, below, above, options):
+    config = plan(words(), 1, **options)
+    model = LanguageModel(
+        ModelConfig(
+            8001,
+            hidden_size=config.hidden_size,
+            embedding_size=config.embedding_size,
+            num_layers=config.num_layers,
+            tie_weights=config.tie_weights,
+        )
+    )
+    passes = border * words().unigram_nats / num_parameters(model)
+    found = [choose_dropouts(config, words(), passes * factor) for factor in (0.97, 1.03)]
+    assert found == [below, above]
 
 
 def test_words_of_a_small_text_are_read_with_fewer_units():
@@ -62,7 +76,26 @@ def test_words_of_a_small_text_are_read_with_fewer_units():
 
 
 def test_what_may_be_meant_to_be_learnt_by_heart_is_not_kept_from_it():
-    assert dropped(words(held_out=False), 100) == LITTLE
+    facts = words(held_out=False)
+    assert dropped(facts, 100) == LITTLE
+    assert plan(facts, 100).weight_decay == 0.1
+    assert make_plan(TrainConfig(max_time=3600.0), facts).config.hidden_size == 512
+
+
+def test_what_an_earlier_model_knows_does_not_decay_faster():
+    assert plan(words(is_pretrained=True), 100).weight_decay == 0.1
+
+
+def test_each_document_fills_a_window_of_its_own():
+    short = words(num_documents=40_000)  # of 10 tokens: in a pass as many windows as of 64
+    assert plan(short, 1, batch_size=32).weight_decay == 0.1
+    assert plan(words(num_documents=4), 1, batch_size=4, seq_length=512).weight_decay == 0.46
+    config = plan(short, 3, batch_size=32)
+    assert expected_steps(config, short) == pytest.approx(3 * 40_000 / 32)
+
+
+def test_a_text_of_one_word_is_a_text():
+    assert dropped(words(entropy=0.0), 1) == MOST
 
 
 def test_one_hot_words_are_not_dropped():
@@ -81,13 +114,13 @@ def test_what_a_weight_learnt_of_words_lasts_as_many_passes(options):
 
 def test_a_huge_and_a_tiny_text_of_words_decay_within_bounds():
     assert plan(words(10**9), 1).weight_decay == 0.1
-    assert plan(words(20_000), 1).weight_decay == 0.5
+    assert plan(words(20_000), 1).weight_decay == 1.0
     assert plan(words(20_000), 1, weight_decay=0.3).weight_decay == 0.3
     assert plan(Facts(20_000, 65, "cpu"), 1).weight_decay == 0.1  # characters
 
 
 def test_another_decay_than_the_usual_one_is_told():
-    facts = words(400_000)
+    facts = words()
     asked = TrainConfig(max_steps=1000)
     assert ", weight decay 0.46, 1024 softmax samples" in make_plan(asked, facts).reason
     asked = TrainConfig(max_steps=1000, weight_decay=0.0)
@@ -96,7 +129,7 @@ def test_another_decay_than_the_usual_one_is_told():
 
 
 def test_an_unknown_entropy_is_that_of_symbols_alike():
-    assert words(entropy=None).nats == pytest.approx(400_000 * math.log(8001))
+    assert words(entropy=None).unigram_nats == pytest.approx(400_000 * math.log(8001))
 
 
 def test_the_entropy_is_that_of_the_shares():
@@ -106,10 +139,10 @@ def test_the_entropy_is_that_of_the_shares():
 
 def test_a_run_counts_the_entropy_of_its_text():
     tokenizer = Tokenizer("char", tuple(chr(0x4E00 + i) for i in range(1100)))
-    config = TrainConfig(hidden_size=64, epochs=4, device="cpu")
+    config = TrainConfig(hidden_size=64, epochs=9, device="cpu")
     found = []
-    for num_symbols in (2, 1100):
+    for num_symbols in (1, 2, 1100):
         ids = np.arange(60_000, dtype=np.uint16) % num_symbols
         dataset = Dataset(tokenizer, ids, ids[:100], 0, (), (), ())
         found.append(make_setup(config, dataset, None).config.input_dropout)
-    assert found == [0.2, 0.0]
+    assert found == [0.5, 0.4, 0.0]

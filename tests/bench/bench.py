@@ -148,7 +148,7 @@ LABELS = {
     "bf16_limit": "the bfloat16 products alone",
     "charrnn_sample": "its first seconds",
     "chip_limit": "the fastest float16 products alone",
-    "hand_words_train": "nn.LSTM by hand, float32, a softmax over all words",
+    "hand_words_train": "nn.LSTM by hand, float32, embedding of 128, softmax over all words",
     "tuned_words_train": "the same in bfloat16, fused AdamW and dropout",
     "hand_sample": "stepping nn.LSTM",
     "product_limit": "the matrix products alone (float32)",

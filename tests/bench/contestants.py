@@ -14,7 +14,7 @@ DEVICE = "cpu"
 
 
 def charrnn_train(hidden_size, num_layers, seconds, optimizer="auto", vocab_size=V):
-    """Return charrnn's tokens per second in training, with its own defaults."""
+    """Return charrnn's tokens per second in training, with its defaults; nothing is held out."""
     from charrnn.cli.threads import prepare_torch
 
     prepare_torch()

@@ -6,7 +6,7 @@ V, WORDS = 65, 33_278  # symbols: of tiny Shakespeare, of WikiText-2
 
 
 def ids(vocab_size=V):
-    """Return a million ids: characters alike, words by Zipf's law."""
+    """Return a million ids: of V characters all alike, of more symbols by Zipf's law."""
     import numpy as np
 
     generator = np.random.default_rng(0)
