@@ -48,6 +48,8 @@ def expected_passes(config: TrainConfig, facts: Facts) -> float:
     """Return about how often the training text will be read."""
     if config.epochs:
         return config.epochs
+    if config.max_steps:
+        return config.max_steps / steps_per_pass(config, facts)
     return expected_steps(config, facts) * window_tokens(config) / facts.num_tokens
 
 

@@ -1,12 +1,13 @@
 """What is dropped and decays follows how often a network reads what it could learn by heart."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.costs import Facts, expected_steps, window_tokens
+from charrnn.costs import Facts, expected_passes, expected_steps, window_tokens
 from charrnn.dataset import Dataset
 from charrnn.model import LanguageModel, num_parameters
 from charrnn.plan import make_plan
@@ -92,6 +93,8 @@ def test_each_document_fills_a_window_of_its_own():
     assert plan(words(num_documents=4), 1, batch_size=4, seq_length=512).weight_decay == 0.46
     config = plan(short, 3, batch_size=32)
     assert expected_steps(config, short) == pytest.approx(3 * 40_000 / 32)
+    asked = replace(config, epochs=None, max_steps=5000)
+    assert expected_passes(asked, short) == pytest.approx(4)
 
 
 def test_a_text_of_one_word_is_a_text():
