@@ -140,12 +140,18 @@ def test_the_entropy_is_that_of_the_shares():
     assert entropy_of(np.array([7, 0])) == 0.0
 
 
-def test_a_run_counts_the_entropy_of_its_text():
+def made(num_symbols, initial=None):
+    """Return the whole configuration of a run over a text of as many of 1,100 symbols."""
     tokenizer = Tokenizer("char", tuple(chr(0x4E00 + i) for i in range(1100)))
-    config = TrainConfig(hidden_size=64, epochs=9, device="cpu")
-    found = []
-    for num_symbols in (1, 2, 1100):
-        ids = np.arange(60_000, dtype=np.uint16) % num_symbols
-        dataset = Dataset(tokenizer, ids, ids[:100], 0, (), (), ())
-        found.append(make_setup(config, dataset, None).config.input_dropout)
-    assert found == [0.5, 0.4, 0.0]
+    ids = np.arange(60_000, dtype=np.uint16) % num_symbols
+    dataset = Dataset(tokenizer, ids, ids[:100], 0, (), (), ())
+    asked = TrainConfig(hidden_size=64, epochs=9, device="cpu")
+    return make_setup(asked, dataset, initial).config
+
+
+def test_a_run_counts_the_entropy_of_its_text():
+    assert [made(num).input_dropout for num in (1, 2, 1100)] == [0.5, 0.4, 0.0]
+
+
+def test_a_run_that_begins_as_an_earlier_model_keeps_what_that_knows():
+    assert made(1100).weight_decay > made(1100, initial=object()).weight_decay == 0.1
