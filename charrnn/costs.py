@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from charrnn.config import DEFAULT_MAX_TIME, SOAP_COLUMNS, TrainConfig
 
+MANY_SYMBOLS = 1000  # at most, in a vocabulary of characters: more are taken for words
 GATES = {"lstm": 4, "peephole": 4, "gru": 3, "rnn": 1}
 PRODUCTS_PER_SECOND = {"cpu": 7e10, "cuda": 5e12}  # multiplications of a forward pass: roughly
-MANY_SYMBOLS = 1000  # of which most in a vocabulary of characters: more are words
 SECONDS_PER_WEIGHT = {"cpu": 2.5e-9, "cuda": 1e-11}  # of a step, beside the products
 
 
@@ -33,7 +33,7 @@ class Facts:
 
     @property
     def unigram_nats(self) -> float:
-        """Tokens times unigram entropy; ln V where that is not known."""
+        """Tokens times their unigram entropy, or, where that is not known, times ln V."""
         if self.unigram_entropy is None:
             return self.num_tokens * math.log(self.vocab_size)
         return self.num_tokens * self.unigram_entropy
@@ -45,7 +45,10 @@ class Facts:
 
 
 def expected_passes(config: TrainConfig, facts: Facts) -> float:
-    """Return about how often the training text will be read."""
+    """Return about how often the training text will be read.
+
+    By the clock padding counts in the time of a step and in its tokens alike.
+    """
     if config.epochs:
         return config.epochs
     if config.max_steps:
@@ -63,7 +66,10 @@ def expected_steps(config: TrainConfig, facts: Facts) -> float:
 
 
 def steps_per_pass(config: TrainConfig, facts: Facts) -> float:
-    """Return about how many optimizer steps read the text once; a document fills a window alone."""
+    """Return about how many optimizer steps read the text once.
+
+    In the window of a stream is one document, with padding behind it where it is short.
+    """
     documents = (facts.num_documents or 0) / (config.batch_size or 1)
     return max(documents, facts.num_tokens / window_tokens(config))
 
@@ -109,5 +115,5 @@ def num_weights(config: TrainConfig, facts: Facts) -> int:
 
 
 def window_tokens(config: TrainConfig) -> int:
-    """Return how many places for targets the window of one optimizer step has."""
+    """Return how many targets, padding too, the window of one optimizer step has."""
     return (config.batch_size or 1) * (config.seq_length or 1)

@@ -117,9 +117,9 @@ def choose_units(config: TrainConfig, facts: Facts) -> int:
 
 
 def find_word_units(config: TrainConfig, facts: Facts) -> int:
-    """Return the largest of WORD_UNITS with which few enough weights count for a nat of the text.
+    """Return the largest of WORD_UNITS with at most WORD_WEIGHTS weights for a nat of the text.
 
-    The smallest where none is; the largest where nothing is held out.
+    The smallest where all have more; the largest where nothing is held out.
     """
     for units in WORD_UNITS if facts.held_out else WORD_UNITS[:1]:
         embedding = units if config.embedding_size is None else config.embedding_size

@@ -48,7 +48,7 @@ def adamw_train(hidden_size, num_layers, seconds):
 
 
 def hand_train(hidden_size, num_layers, seconds, vocab_size=V, tuned=False):
-    """Return the rate of the script by hand, in float32."""
+    """Return the tokens per second of the script by hand, in float32 or `tuned`."""
     import baseline
 
     sizes = vocab_size, hidden_size, num_layers
@@ -61,7 +61,7 @@ def tuned_train(hidden_size, num_layers, seconds):
 
 
 def hand_words_train(hidden_size, num_layers, seconds):
-    """Return the rate of the script by hand with a vocabulary of words."""
+    """Return the tokens per second of the script by hand with a vocabulary of words."""
     return hand_train(hidden_size, num_layers, seconds, WORDS)
 
 
